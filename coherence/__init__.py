@@ -1,0 +1,1 @@
+"""A read cache over Postgres and Redis with a provable bound on staleness."""

@@ -1,0 +1,1 @@
+"""The daemon that turns Postgres notifications into cache generations."""

@@ -1,0 +1,1 @@
+"""The HTTP API that reads through the cache."""

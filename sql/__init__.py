@@ -1,0 +1,1 @@
+"""The SQL files, as package data: `importlib.resources.files("sql")`."""

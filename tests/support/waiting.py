@@ -1,0 +1,30 @@
+"""Wait for a state by looking, with a deadline; never by sleeping and hoping."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(look: Callable[[], T | Awaitable[T]], within: float = 5.0, every: float = 0.01) -> T:
+    """Return the first truthy value of `look`; fail with its last one after `within` seconds.
+
+    An AssertionError raised by `look` counts as "not yet", and is raised if the deadline passes.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        problem: AssertionError | None = None
+        value: T | None = None
+        try:
+            seen = look()
+            value = await seen if inspect.isawaitable(seen) else seen
+        except AssertionError as error:
+            problem = error
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise problem or AssertionError(f"still {value!r} after {within} s")
+        await asyncio.sleep(every)
