@@ -1,0 +1,225 @@
+"""Feeds a view from Redis: a subscription that is fast, and a poll that is proof."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+
+from coherence.acknowledgements import Acknowledgements
+from coherence.changes import Acknowledgement, Bump, Change, MalformedMessage
+from coherence.clock import Clock, RedisClock
+from coherence.events import Invalidated, Observer, Operated, Subscribed, ViewPolled
+from coherence.generation import GenerationKey
+from coherence.keys import Names
+from coherence.redis_client import RedisUnavailable, bounded
+from coherence.view import Polled, View
+
+RETRY_SECONDS = 0.1
+
+
+class Backplane:
+    """Keeps `view` up to date. `listen`, `poll` and `acknowledge` run until they are cancelled.
+
+    `poll_interval` and `timeout` (of each Redis command) are in seconds. `on_answer` is called whenever Redis answers
+    a poll.
+    """
+
+    def __init__(
+        self,
+        *,
+        redis: Redis,
+        names: Names,
+        key: GenerationKey,
+        view: View,
+        redis_clock: RedisClock,
+        acknowledgements: Acknowledgements,
+        process: str,
+        poll_interval: float,
+        timeout: float,
+        clock: Clock,
+        observer: Observer,
+        on_answer: Callable[[], None],
+    ) -> None:
+        self._redis = redis
+        self._names = names
+        self._key = key
+        self._view = view
+        self._redis_clock = redis_clock
+        self._acknowledgements = acknowledgements
+        self._process = process
+        self._poll_interval = poll_interval
+        self._timeout = timeout
+        self._clock = clock
+        self._observe = observer
+        self._on_answer = on_answer
+        self._poll_now = asyncio.Event()
+        self._resubscribe = asyncio.Event()
+        self._acknowledge = asyncio.Event()
+        self.reachable = False
+        """Whether the last poll was answered."""
+        self.unannounced: dict[tuple[str | None, str], Change] = {}
+        """Changes that were committed here and could not be published: the poll does so when Redis is back."""
+
+    # -- the subscription
+
+    async def listen(self) -> NoReturn:
+        """Subscribe, and apply what comes; do so again whenever the subscription is lost or found deaf."""
+        while True:
+            self._resubscribe.clear()
+            pubsub = self._redis.pubsub()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    reading = group.create_task(self._read(pubsub))
+                    await self._resubscribe.wait()
+                    reading.cancel()
+            except* RedisUnavailable as errors:
+                self._observe(Operated("subscribe", 0.0, str(errors.exceptions[0])))
+            finally:
+                self._lose_track()
+                await self._forget(pubsub)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read(self, pubsub: PubSub) -> NoReturn:
+        async with bounded(self._timeout):
+            await pubsub.subscribe(self._names.changes, self._names.acknowledgements)
+        changes = self._names.changes.encode()
+        while True:
+            async with bounded(None):
+                message = await pubsub.get_message(timeout=None)
+            if message is None:
+                continue
+            if message["type"] == "subscribe":
+                # The client subscribes again by itself after a lost connection: this is the only sign of it.
+                self._lose_track()
+                if message["channel"] == changes:
+                    self._observe(Subscribed())
+            elif message["type"] == "message":
+                if message["channel"] == changes:
+                    self._receive(message["data"])
+                else:
+                    await self._hear(message["data"])
+
+    def _receive(self, wire: bytes) -> None:
+        try:
+            bump = Bump.from_wire(wire)
+        except MalformedMessage as error:
+            self._observe(Operated("subscribe", 0.0, f"a message that cannot be read: {error}"))
+            self._lose_track()
+            return
+        if bump.database == self._names.database:
+            self.apply(bump)
+            if bump.acknowledge:
+                self._acknowledge.set()
+
+    def apply(self, bump: Bump) -> None:
+        """Apply a bump that came as a message, or that this process made."""
+        received = self._view.receive(bump)
+        latency = None
+        if self._redis_clock.offset is not None:
+            latency = max(0.0, self._redis_clock.at(self._clock()) - bump.made_at)
+        self._observe(Invalidated(bump, received, latency))
+
+    async def _hear(self, wire: bytes) -> None:
+        try:
+            heard = Acknowledgement.from_wire(wire)
+        except MalformedMessage as error:
+            self._observe(Operated("subscribe", 0.0, f"an acknowledgement that cannot be read: {error}"))
+        else:
+            await self._acknowledgements.hear(heard.process, heard.generation)
+
+    def _lose_track(self) -> None:
+        self._view.lose_track()
+        self._poll_now.set()
+
+    async def _forget(self, pubsub: PubSub) -> None:
+        try:
+            async with bounded(self._timeout):
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
+        except RedisUnavailable as error:
+            self._observe(Operated("subscribe", 0.0, str(error)))
+
+    # -- acknowledgements
+
+    async def acknowledge(self) -> NoReturn:
+        """Say which generation this process has, whenever a bump asked for it."""
+        while True:
+            await self._acknowledge.wait()
+            self._acknowledge.clear()
+            word = Acknowledgement(self._view.generation, self._process).as_wire()
+            started = time.perf_counter()
+            try:
+                async with bounded(self._timeout):
+                    await self._redis.publish(self._names.acknowledgements, word)
+            except RedisUnavailable as error:
+                self._observe(Operated("publish", time.perf_counter() - started, str(error)))
+
+    # -- the poll
+
+    async def poll(self) -> NoReturn:
+        """Ask for the generation and its lease, every `poll_interval` seconds and whenever track was lost."""
+        ahead = 0
+        while True:
+            self._poll_now.clear()
+            started = self._clock()
+            try:
+                outcome = await self._poll_once()
+                self.reachable = True
+                self._on_answer()
+                ahead = ahead + 1 if outcome is Polled.AHEAD else 0
+                if ahead > 1:
+                    # Redis lost what it had told us, and no listener has mended it: raise it above what we know.
+                    await self.announce([Change(None, "redis-behind", 0)])
+                elif self.unannounced:
+                    await self.announce([])
+            except RedisUnavailable as error:
+                self.reachable = False
+                outcome = Polled.NO_LEASE
+                self._observe(Operated("poll", self._clock() - started, str(error)))
+            self._observe(ViewPolled(outcome, self._view.valid(self._clock())))
+            if outcome is Polled.MISSED:
+                self._resubscribe.set()
+            await self._wait_for_next(started)
+
+    async def _poll_once(self) -> Polled:
+        poll = self._view.poll(self._clock())
+        reading = await self._key.read()
+        received = self._clock()
+        if not self._redis_clock.observe(poll.sent, received, reading.time):
+            return self._view.clock_set_back(received)
+        return self._view.polled(poll, reading.generation, reading.pttl)
+
+    async def _wait_for_next(self, started: float) -> None:
+        if self._poll_now.is_set() and not self.reachable:
+            await asyncio.sleep(RETRY_SECONDS)
+        try:
+            async with asyncio.timeout(max(0.0, started + self._poll_interval - self._clock())):
+                await self._poll_now.wait()
+        except TimeoutError:
+            pass
+
+    async def announce(self, changes: list[Change], *, acknowledge: bool = False) -> tuple[int, int]:
+        """Publish `changes`, and what could not be published before; apply it here.
+
+        Returns the generation and how many caches acknowledge. Where Redis fails, raises RedisUnavailable; what was
+        to be announced is kept then, and the view distrusted until it has been.
+        """
+        for change in changes:
+            self.unannounced[change.namespace, change.cause] = change
+        owed = dict(self.unannounced)
+        try:
+            bumped = await self._key.bump(self._view.generation, list(owed.values()), acknowledge=acknowledge)
+        except RedisUnavailable:
+            # Another bump, made in the meantime, may have covered these changes.
+            if self.unannounced:
+                self._view.distrust()
+            raise
+        self.apply(bumped.bump)
+        for identity, change in owed.items():
+            if self.unannounced.get(identity) is change:
+                del self.unannounced[identity]
+        if not self.unannounced:
+            self._view.trust()
+        return bumped.bump.generation, bumped.acknowledgers

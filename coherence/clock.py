@@ -1,0 +1,54 @@
+"""Redis' clock, as seen from a process through its own monotonic one. Sans-IO."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+DRIFT = 0.001
+"""Most that the two clocks' rates may differ. NTP slews by at most half of this."""
+
+
+Clock = Callable[[], float]
+"""A process' own clock, in seconds from an arbitrary start; it never goes back."""
+
+
+if hasattr(time, "CLOCK_BOOTTIME"):
+
+    def monotonic() -> float:
+        """Return the process' own clock. It goes on while the machine is suspended, as Redis' clock does."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+else:
+    monotonic = time.monotonic
+
+
+@dataclass(slots=True)
+class RedisClock:
+    """Estimates Redis' time, and notices when it was set back.
+
+    A lease is kept by Redis' clock. If that is set back (or a failover brings another clock), a lease lasts longer
+    than it was given for, and a view that trusts it breaks the bound. Each poll brings a reading R of Redis' clock,
+    taken between `sent` and `received` on ours, so Redis' time minus ours lies in [R - received, R - sent]. A later
+    reading that lies wholly below an earlier one, allowing for drift, shows that the clock was set back.
+
+    Forward jumps end leases early, which is safe.
+    """
+
+    offset: float | None = None
+    _least: float = 0.0
+    _at: float = 0.0
+
+    def observe(self, sent: float, received: float, reading: float) -> bool:
+        """Take a `reading` of Redis' clock (seconds); return False if it shows that the clock was set back."""
+        low, high = reading - received, reading - sent
+        allowance = DRIFT * (received - self._at) + 0.001
+        steady = self.offset is None or high >= self._least - allowance
+        decayed = self._least - DRIFT * (received - self._at)
+        self._least = low if self.offset is None or not steady else max(low, decayed)
+        self._at = received
+        self.offset = (low + high) / 2
+        return steady
+
+    def at(self, now: float) -> float:
+        """Return Redis' time in seconds at `now` on our monotonic clock, 0.0 before the first reading."""
+        return 0.0 if self.offset is None else now + self.offset

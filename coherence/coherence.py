@@ -1,0 +1,158 @@
+"""One process' part in the protocol, wired: a view fed by the backplane, the caches, and the announcing of changes."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from coherence.acknowledgements import Acknowledgements
+from coherence.backplane import Backplane
+from coherence.cache import Answer, Cache, Load
+from coherence.changes import Change
+from coherence.clock import Clock, RedisClock, monotonic
+from coherence.events import Acknowledged, Observer, Operated
+from coherence.gate import Gate
+from coherence.generation import GenerationKey
+from coherence.keys import Names, Query
+from coherence.l1 import L1
+from coherence.l2 import L2
+from coherence.redis_client import CONTROL_CONNECTIONS, RedisUnavailable, connect, database_of
+from coherence.settings import CoherenceSettings
+from coherence.sweep import sweep
+from coherence.timing import Timing
+from coherence.view import View
+
+LOAD_PATIENCE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of an announcement: `generation` is None where Redis could not be reached.
+
+    `acknowledged` of the `expected` processes said in time that they have it.
+    """
+
+    generation: int | None
+    acknowledged: int = 0
+    expected: int = 0
+
+
+class Coherence:
+    """One process' cache. Use `running()` around everything else.
+
+    `l1_bytes` bounds the local cache, `max_loads` the loads at once, `ack_timeout` (seconds) the wait for the other
+    processes after a change. `observer` gets every event.
+    """
+
+    def __init__(
+        self,
+        settings: CoherenceSettings,
+        *,
+        l1_bytes: int,
+        max_loads: int,
+        ack_timeout: float,
+        observer: Observer,
+        clock: Clock = monotonic,
+    ) -> None:
+        timing = Timing.from_bound(settings.cache_max_staleness_seconds)
+        self.redis: Redis = connect(settings, connections=settings.redis_pool_size)
+        self._control: Redis = connect(settings, connections=CONTROL_CONNECTIONS)
+        self.names = Names(settings.cache_prefix, database_of(self.redis))
+        self.timing = timing
+        self.process = secrets.token_hex(8)
+        self.view = View(timing.lease)
+        self.l1 = L1(l1_bytes)
+        self.redis_timeout = settings.redis_timeout_ms / 1000
+        self._clock = clock
+        self._observe = observer
+        self._ack_timeout = ack_timeout
+        self._acknowledgements = Acknowledgements()
+        redis_clock = RedisClock()
+        self._l2 = L2(self.redis, self.names, observer, self.redis_timeout)
+        self.backplane = Backplane(
+            redis=self._control,
+            names=self.names,
+            key=GenerationKey(self._control, self.names, self.redis_timeout),
+            view=self.view,
+            redis_clock=redis_clock,
+            acknowledgements=self._acknowledgements,
+            process=self.process,
+            poll_interval=timing.poll_interval,
+            timeout=self.redis_timeout,
+            clock=clock,
+            observer=observer,
+            on_answer=self._l2.resume,
+        )
+        self._cache = Cache(
+            view=self.view,
+            redis_clock=redis_clock,
+            l1=self.l1,
+            l2=self._l2,
+            gate=Gate(max_loads, LOAD_PATIENCE_SECONDS),
+            clock=clock,
+            observer=observer,
+        )
+        self._sweeps: set[asyncio.Task[int]] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Run the background tasks as one, and yield it: it ends only by failing, and the caller has to watch it."""
+        task = asyncio.create_task(self._run(), name="coherence")
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self._cache.close()
+            await self._l2.close()
+            for sweeping in self._sweeps:
+                sweeping.cancel()
+            await asyncio.gather(*self._sweeps, return_exceptions=True)
+            await self.redis.aclose()
+            await self._control.aclose()
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.backplane.listen(), name="backplane-listen")
+            group.create_task(self.backplane.poll(), name="backplane-poll")
+            group.create_task(self.backplane.acknowledge(), name="backplane-acknowledge")
+
+    async def get_or_load(
+        self, query: Query, load: Load, *, ttl: float, bypass: str | None = None, at_least: int = 0
+    ) -> Answer:
+        """See `Cache.get_or_load`."""
+        return await self._cache.get_or_load(query, load, ttl=ttl, bypass=bypass, at_least=at_least)
+
+    async def publish(self, changes: Sequence[Change]) -> Published:
+        """Announce committed changes: bump, apply here, and wait a while until all processes have applied them (I6).
+
+        Never raises for a fault of Redis: then this process distrusts its caches until the changes have been announced.
+        """
+        started = time.perf_counter()
+        try:
+            generation, expected = await self.backplane.announce(list(changes), acknowledge=True)
+        except RedisUnavailable as error:
+            self._observe(Operated("publish", time.perf_counter() - started, str(error)))
+            return Published(None)
+        self._observe(Operated("publish", time.perf_counter() - started))
+        waiting = time.perf_counter()
+        acknowledged = await self._acknowledgements.wait(generation, expected, self._ack_timeout)
+        self._observe(Acknowledged(acknowledged, expected, time.perf_counter() - waiting))
+        return Published(generation, acknowledged, expected)
+
+    def sweep(self, namespace: str) -> None:
+        """Remove the outdated entries of `namespace` from Redis, in the background."""
+        work = sweep(self.redis, self.names, namespace, self.view.generation, self._observe, self.redis_timeout)
+        task = asyncio.create_task(work, name=f"sweep {namespace}")
+        self._sweeps.add(task)
+        task.add_done_callback(self._sweeps.discard)
+
+    @property
+    def lease_left(self) -> float:
+        """Seconds for which the view may still be relied on; 0 where it may not."""
+        now = self._clock()
+        return self.view.valid_until - now if self.view.valid(now) else 0.0

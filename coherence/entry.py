@@ -1,0 +1,92 @@
+r"""An answer as it is kept: its stamp, its times, its parameters, and the exact bytes. Sans-IO.
+
+On the wire: a line of ASCII, then the body.
+
+    AC1 <stamp> <stored at, ms> <TTL, ms> <checksum> <ETag> <parameters as JSON>\n<body>
+
+The stamp stands at the front, so that a sweep can read it without the body.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Self
+
+from coherence.changes import parse_generation
+from coherence.keys import Query
+
+VERSION = b"AC1"
+HEADER_MAX_LENGTH = 16_384
+STAMP_REACH = len(VERSION) + 1 + 16 + 1
+"""Bytes from the front within which the stamp stands, with the blank that ends it."""
+
+
+class MalformedEntry(ValueError):  # noqa: N818 - it names what was found, not a fault of ours
+    """Bytes that are not an entry of ours, are damaged, or answer another query. The message says which."""
+
+
+def etag_of(body: bytes) -> str:
+    """Return the strong entity tag of a body: a quoted hash of its bytes, the same in every process."""
+    return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An answer, the generation that it was loaded under, and its times in seconds (`stored_at` by Redis' clock)."""
+
+    query: Query
+    stamp: int
+    stored_at: float
+    ttl: float
+    etag: str
+    body: bytes
+
+    def remaining(self, redis_time: float) -> float:
+        """Return how many seconds of its TTL are left, never more than the TTL itself."""
+        return min(self.ttl, self.stored_at + self.ttl - redis_time)
+
+    def as_wire(self) -> bytes:
+        """Return the bytes to keep in Redis."""
+        times = b"%d %d %d" % (self.stamp, round(self.stored_at * 1000), round(self.ttl * 1000))
+        text = self.query.text.encode()
+        etag = self.etag.encode()
+        return b"%s %s %s %s %s\n%s" % (
+            VERSION,
+            times,
+            _checksum(times, etag, text, self.body),
+            etag,
+            text,
+            self.body,
+        )
+
+    @classmethod
+    def from_wire(cls, query: Query, wire: bytes) -> Self:
+        """Read back what `as_wire` wrote for the same query. Raises MalformedEntry."""
+        end = wire.find(b"\n", 0, HEADER_MAX_LENGTH)
+        fields = wire[: max(end, 0)].split(b" ", 6)
+        if len(fields) != 7 or fields[0] != VERSION:  # noqa: PLR2004 - the seven fields of the format above
+            raise MalformedEntry("not an entry of this format")
+        _, stamp, stored_at, ttl, checksum, etag, text = fields
+        body = wire[end + 1 :]
+        if checksum != _checksum(b"%s %s %s" % (stamp, stored_at, ttl), etag, text, body):
+            raise MalformedEntry("checksum")
+        if text != query.text.encode():
+            raise MalformedEntry("other parameters")
+        generation = parse_generation(stamp)
+        if generation is None or not stored_at.isdigit() or not ttl.isdigit() or not etag.isascii():
+            raise MalformedEntry("not an entry of this format")
+        return cls(query, generation, int(stored_at) / 1000, int(ttl) / 1000, etag.decode(), body)
+
+
+def stamp_of(front: bytes) -> int | None:
+    """Return the stamp of the entry whose first STAMP_REACH bytes are given, None where it is not one of ours."""
+    fields = front.split(b" ", 2)
+    return parse_generation(fields[1]) if len(fields) > 2 and fields[0] == VERSION else None  # noqa: PLR2004
+
+
+def _checksum(times: bytes, etag: bytes, text: bytes, body: bytes) -> bytes:
+    digest = hashlib.blake2b(times, digest_size=16)
+    for part in (etag, text):
+        digest.update(b" %d " % len(part))
+        digest.update(part)
+    digest.update(body)
+    return digest.hexdigest().encode()

@@ -1,0 +1,130 @@
+"""What the core reports. It neither logs nor counts: observers make log lines and metrics of these events.
+
+Events of the hit path are plain calls with little in them: an observer should do as little.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from coherence.changes import Bump
+from coherence.view import Polled, Received
+
+Operation = Literal["get", "set", "decode", "publish", "poll", "subscribe", "sweep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A request was answered from a cache."""
+
+    namespace: str
+    layer: Literal["l1", "l2"]
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A request found nothing that may be served; `stale` where it found something outdated."""
+
+    namespace: str
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bypassed:
+    """A request did not ask the caches, for `reason`."""
+
+    namespace: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A request shares a load that was under way."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A load from the database ended after `seconds`; `outcome` is "ok" or "error"."""
+
+    namespace: str
+    seconds: float
+    outcome: Literal["ok", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """A load found no free place in time."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operated:
+    """A Redis operation ended after `seconds`; `error` says what went wrong, if anything did."""
+
+    operation: Operation
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An entry in Redis was not one of ours, or damaged; it was removed."""
+
+    namespace: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidated:
+    """A bump arrived, `latency` seconds after it was made (None where that cannot be told)."""
+
+    bump: Bump
+    received: Received
+    latency: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPolled:
+    """A poll ended, and left the view valid or not."""
+
+    outcome: Polled
+    valid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The backplane is subscribed (again)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A publisher waited for the other caches: `received` of `expected` said in time that they have it."""
+
+    received: int
+    expected: int
+    seconds: float
+
+
+Event = (
+    Hit
+    | Missed
+    | Bypassed
+    | Joined
+    | Loaded
+    | Shed
+    | Operated
+    | Rejected
+    | Invalidated
+    | ViewPolled
+    | Subscribed
+    | Acknowledged
+)
+
+
+class Observer(Protocol):
+    """Takes events as they happen, in the process' event loop. It must neither block nor raise."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Take an event."""

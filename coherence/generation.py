@@ -1,0 +1,111 @@
+"""The generation key: bump, renew and read it. The Lua functions that do so lie in `lua/`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Literal, cast
+
+from redis.asyncio import Redis
+
+from coherence.changes import Bump, Change, parse_generation
+from coherence.keys import Names
+from coherence.redis_client import bounded
+
+
+@dataclass(frozen=True, slots=True)
+class Bumped:
+    """A bump that was made, and how many caches there are that acknowledge it."""
+
+    bump: Bump
+    acknowledgers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What a renewal did: see `lua/renew.lua`. `ttl` is the lease's rest in seconds, 0 where none was given."""
+
+    outcome: Literal["renewed", "made", "late", "clock"]
+    generation: int
+    ttl: float
+
+    @property
+    def granted(self) -> bool:
+        """Whether there is a lease now."""
+        return self.outcome in ("renewed", "made")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a poll read, at one moment: Redis' time, the generation (None: none readable), its TTL, in seconds."""
+
+    time: float
+    generation: int | None
+    pttl: float
+
+
+class GenerationKey:
+    """Redis' side of the protocol. A call that fails or takes over `timeout` seconds raises RedisUnavailable."""
+
+    def __init__(self, redis: Redis, names: Names, timeout: float) -> None:
+        self._redis = redis
+        self._names = names
+        self._timeout = timeout
+        lua = files("coherence") / "lua"
+        self._bump = redis.register_script((lua / "bump.lua").read_text())
+        self._renew = redis.register_script((lua / "renew.lua").read_text())
+
+    async def bump(self, floor: int, changes: Sequence[Change], *, acknowledge: bool = False) -> Bumped:
+        """Make a generation above `floor`, and publish what changed. A lease that there is goes on."""
+        names = self._names
+        wire = json.dumps([change.as_wire() for change in changes], separators=(",", ":"))
+        asked = "true" if acknowledge else "false"
+        async with bounded(self._timeout):
+            previous, generation, acknowledgers, now_us = await self._bump(
+                keys=[names.generation],
+                args=[floor, names.changes, names.acknowledgements, wire, names.database, asked],
+            )
+        bump = Bump(int(previous), int(generation), tuple(changes), int(now_us) / 1e6, names.database, acknowledge)
+        return Bumped(bump, int(acknowledgers))
+
+    async def renew(self, t0_us: int, age: float, lease: float, floor: int) -> Renewed:
+        """Give a lease that ends `lease` seconds after `t0_us` of Redis' clock.
+
+        `age` is how long ago, in seconds on the caller's monotonic clock, that reading arrived. `floor` is the highest
+        generation that the caller has seen: a key that is missing or below it gets a new one.
+        """
+        async with bounded(self._timeout):
+            outcome, generation, ttl_ms = await self._renew(
+                keys=[self._names.generation],
+                args=[
+                    t0_us,
+                    int(age * 1e6),
+                    int(lease * 1000),
+                    floor,
+                    self._names.changes,
+                    self._names.database,
+                ],
+            )
+        known = cast('Literal["renewed", "made", "late", "clock"]', outcome.decode())
+        return Renewed(known, int(generation), int(ttl_ms) / 1000)
+
+    async def time_us(self) -> int:
+        """Return Redis' time in µs."""
+        async with bounded(self._timeout):
+            seconds, microseconds = await self._redis.time()
+        return int(seconds) * 1_000_000 + int(microseconds)
+
+    async def read(self) -> Reading:
+        """Read Redis' time, the lease's rest and the generation at one moment, in one round trip."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.time()
+        pipeline.pttl(self._names.generation)
+        pipeline.get(self._names.generation)
+        async with bounded(self._timeout):
+            time, pttl, value = await pipeline.execute(raise_on_error=False)
+            for failed in (time, pttl):
+                if isinstance(failed, Exception):
+                    raise failed
+        # A key of another type answers GET with an error: no generation can be read from it.
+        generation = parse_generation(value) if isinstance(value, bytes) else None
+        return Reading(int(time[0]) + int(time[1]) / 1e6, generation, max(0, pttl) / 1000)

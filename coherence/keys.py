@@ -1,0 +1,83 @@
+"""What things are called in Redis, and how a query becomes a key."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+Scalar = str | int | float | bool | None
+"""What a query's parameter may be."""
+
+
+def canonical(parameters: Mapping[str, Scalar]) -> str:
+    """Return the one text form of `parameters`: the same for equal values, in every process and after any restart.
+
+    A parameter that is None is left out. Whole floats are written as integers are, so that 1 and 1.0 agree.
+    """
+    plain = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in parameters.items()
+        if value is not None
+    }
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def cache_key(namespace: str, **parameters: Scalar) -> str:
+    """Return `<namespace>:<md5 of the sorted parameters>`. Raises ValueError for NaN and the infinities.
+
+    MD5 makes a name short, no more: an entry carries its parameters, and is believed only if they are the reader's.
+    """
+    return f"{namespace}:{_digest(canonical(parameters))}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked: a namespace and the parameters, defaults filled in. Hashable and comparable by its text."""
+
+    namespace: str
+    parameters: Mapping[str, Scalar] = field(default_factory=dict, compare=False)
+    text: str = field(init=False)
+    key: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        text = canonical(self.parameters)
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "key", f"{self.namespace}:{_digest(text)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one deployment's keys and channels, behind its prefix, in its Redis database."""
+
+    prefix: str = ""
+    database: int = 0
+
+    @property
+    def generation(self) -> str:
+        """Key of the leased generation."""
+        return f"{self.prefix}coherence:generation"
+
+    @property
+    def changes(self) -> str:
+        """Channel of the bumps. Redis channels span databases, so a message names the one that it is about."""
+        return f"{self.prefix}coherence:changes"
+
+    @property
+    def acknowledgements(self) -> str:
+        """Channel on which caches say which generation they have. Its subscribers are those who acknowledge."""
+        return f"{self.prefix}coherence:acknowledgements:{self.database}"
+
+    def entry(self, key: str) -> str:
+        """Return the Redis key of a cache key."""
+        return self.prefix + key
+
+    def entries(self, namespace: str) -> str:
+        """Return the pattern that matches every entry of `namespace`."""
+        literal = "".join(f"\\{char}" if char in "*?[]^\\" else char for char in f"{self.prefix}{namespace}")
+        return f"{literal}:*"

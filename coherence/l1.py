@@ -1,0 +1,56 @@
+"""The process-local cache: entries in memory, the least recently used dropped first, bounded by bytes."""
+
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+
+from coherence.entry import Entry
+
+ENTRY_OVERHEAD = 1024
+"""Bytes that an entry takes beside its body, its text and its key: objects, and its place in the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An entry, and when it ends on our monotonic clock."""
+
+    entry: Entry
+    ends: float
+
+
+def _size(kept: Kept) -> int:
+    query = kept.entry.query
+    return len(kept.entry.body) + 2 * len(query.text) + len(query.key) + ENTRY_OVERHEAD
+
+
+class L1:
+    """A byte-bounded LRU of entries by cache key. It does not judge freshness: the reader does."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._kept: LRUCache[str, Kept] = LRUCache(maxsize=max_bytes, getsizeof=_size)
+
+    def get(self, key: str) -> Kept | None:
+        """Return what is kept under `key`, whatever its age."""
+        return self._kept.get(key)
+
+    def put(self, entry: Entry, ends: float) -> bool:
+        """Keep `entry` until `ends`; return False where it is larger than the whole cache."""
+        kept = Kept(entry, ends)
+        if _size(kept) > self._kept.maxsize:
+            self._kept.pop(entry.query.key, None)
+            return False
+        self._kept[entry.query.key] = kept
+        return True
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in use."""
+        return int(self._kept.currsize)
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes that may be in use."""
+        return int(self._kept.maxsize)

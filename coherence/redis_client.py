@@ -1,0 +1,78 @@
+"""Connections to Redis, and calls that end in time, in one of two ways."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from coherence.settings import CoherenceSettings
+
+CONTROL_CONNECTIONS = 4
+"""Connections beside the data's pool: the subscription, the poll, a bump and an acknowledgement."""
+
+
+class RedisUnavailable(Exception):  # noqa: N818 - a state of the world, not a fault of the program
+    """Redis did not answer, or not in time, or answered with an error. The cause is chained."""
+
+
+def connect(settings: CoherenceSettings, *, connections: int) -> Redis:
+    """Return a client with a pool of at most `connections`; it connects when it is first used.
+
+    Nothing is tried twice and nothing waits longer than REDIS_TIMEOUT_MS: what to do about a failure is the
+    caller's business.
+    """
+    seconds = settings.redis_timeout_ms / 1000
+    options: dict[str, Any] = {
+        "max_connections": connections,
+        "timeout": seconds,
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    if settings.redis_url is not None:
+        pool = BlockingConnectionPool.from_url(settings.redis_url.get_secret_value(), **options)
+    else:
+        password = settings.redis_password.get_secret_value() if settings.redis_password else None
+        pool = BlockingConnectionPool(
+            host=settings.redis_host,
+            port=settings.redis_port,
+            db=settings.redis_db,
+            password=password,
+            **options,
+        )
+    return Redis.from_pool(pool)
+
+
+def database_of(redis: Redis) -> int:
+    """Return the number of the database that a client talks to."""
+    return int(redis.connection_pool.connection_kwargs.get("db") or 0)
+
+
+@asynccontextmanager
+async def bounded(seconds: float | None) -> AsyncIterator[None]:
+    """Give what is done inside at most `seconds` (None: as long as it takes).
+
+    Every way in which Redis fails becomes RedisUnavailable.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise RedisUnavailable(describe(error)) from error
+    except RuntimeError as error:
+        # uvloop reports a reset connection like this.
+        if "closed" not in str(error):
+            raise
+        raise RedisUnavailable(describe(error)) from error
+
+
+def describe(error: BaseException) -> str:
+    """Return what an error is, in a few words without addresses or secrets."""
+    return f"{type(error).__name__}: {str(error)[:200]}".rstrip(": ")

@@ -1,0 +1,176 @@
+"""What one process knows of the changes, and how long it may rely on it. Sans-IO: the heart of the protocol."""
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+
+from coherence.changes import Bump
+
+MOST_NAMESPACES = 1024
+"""Namespaces that a view tells apart; with more than that it forgets which, and takes everything as changed."""
+
+
+class Polled(Enum):
+    """What a poll showed."""
+
+    IN_STEP = "in step"
+    OUTDATED = "outdated"
+    """The poll was sent before we lost track: it says nothing of what we missed."""
+    BEHIND = "behind"
+    """Redis is ahead of us: messages are under way, or lost."""
+    MISSED = "missed"
+    """Redis was ahead at the last poll already, and its message never came: everything changed."""
+    AHEAD = "ahead"
+    """Redis lost what it had told us."""
+    NO_LEASE = "no lease"
+    CLOCK_SET_BACK = "clock set back"
+
+
+class Received(Enum):
+    """What a message did."""
+
+    APPLIED = "applied"
+    GAP = "gap"
+    """It does not follow what we know: everything changed."""
+    OLD = "old"
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A poll that has been sent: when (our monotonic clock), and what we knew then."""
+
+    sent: float
+    generation: int
+    subscription: int
+
+
+@dataclass(slots=True)
+class View:
+    """One process' generation, its validity, and the recent changes.
+
+    Times are seconds on the process' own monotonic clock, but for `pttl`, which is a duration. `lease` is the longest
+    time that a lease can last.
+
+    While `valid(now)`, every commit that was visible before now - lease has been applied here. Proof: the lease that
+    a poll saw ends `lease` after a moment T0, and whatever was visible at T0 was bumped before that lease was given,
+    so it is in the generation that the same poll saw. The poll counts only once our own generation has reached
+    that one by applying each change up to it. A lease's rest is counted from the moment the poll was *sent*.
+    """
+
+    lease: float
+    generation: int = 0
+    """The newest generation that we have applied; 0 before the first."""
+    valid_until: float = -math.inf
+    distrusted: bool = False
+    """We made a change and could not announce it: no generation that we know of is sure to be later than it."""
+
+    _everything_changed: int = 0
+    _changed: dict[str, int] = field(default_factory=dict)
+    _subscription: int = 0
+    _lost_track: bool = True
+    """We may have missed messages: no message can be applied before a poll has said where Redis is."""
+    _awaited: int = 0
+    """A generation that a poll showed us before its message came."""
+    _awaited_until: float = -math.inf
+    _leases_suspect_until: float = -math.inf
+
+    # -- reading
+
+    def valid(self, now: float) -> bool:
+        """Tell whether what we know may be relied on at `now`."""
+        return now < self.valid_until and not self.distrusted
+
+    def unaffected(self, namespace: str, stamp: int) -> bool:
+        """Tell whether no known change after `stamp` affects `namespace` (invariant I1, together with `valid`).
+
+        A stamp from beyond our own generation is none that we can judge, and so counts as affected (I4).
+        """
+        return self._everything_changed <= stamp <= self.generation and self._changed.get(namespace, 0) <= stamp
+
+    # -- messages
+
+    def receive(self, bump: Bump) -> Received:
+        """Apply a message of the backplane, or a bump of our own."""
+        if bump.generation <= self.generation:
+            return Received.OLD
+        follows = bump.previous == self.generation and not self._lost_track
+        self._advance(bump.generation)
+        if not follows:
+            self._everything_changed = bump.generation
+            return Received.GAP
+        for change in bump.changes:
+            if change.namespace is None or len(self._changed) >= MOST_NAMESPACES:
+                self._everything_changed = bump.generation
+                self._changed.clear()
+            else:
+                self._changed[change.namespace] = bump.generation
+        return Received.APPLIED
+
+    def lose_track(self) -> None:
+        """Messages may have been lost (a new subscription, an unreadable message): trust nothing before a poll."""
+        self._lost_track = True
+        self._subscription += 1
+        self.revoke()
+
+    def revoke(self) -> None:
+        """Stop relying on the lease, until a poll brings another."""
+        self.valid_until = self._awaited_until = -math.inf
+
+    def distrust(self) -> None:
+        """We committed a change and could not announce it: believe nothing before `trust`."""
+        self.distrusted = True
+
+    def trust(self) -> None:
+        """What we had to announce is announced, and received here: end `distrust`."""
+        self.distrusted = False
+
+    # -- polls
+
+    def poll(self, now: float) -> Poll:
+        """Return what is to be handed to `polled` with the answer."""
+        return Poll(now, self.generation, self._subscription)
+
+    def polled(self, poll: Poll, generation: int | None, pttl: float) -> Polled:
+        """Take the answer to `poll`: Redis' generation (None: no readable one) and its TTL in seconds.
+
+        The TTL must have been read no later than the generation: it must not be a later renewal's.
+        """
+        if poll.subscription != self._subscription:
+            return Polled.OUTDATED
+        if generation is None or not 0 < pttl <= self.lease + 0.001 or poll.sent < self._leases_suspect_until:
+            self.revoke()
+            return Polled.NO_LEASE
+        if generation < poll.generation:
+            self.revoke()
+            return Polled.AHEAD
+        until = poll.sent + pttl
+        if generation <= self.generation and not self._lost_track:
+            self._awaited = 0
+            self.valid_until = until
+            return Polled.IN_STEP
+        if self._lost_track or self._awaited > 0:
+            self._awaited = 0
+            self._advance(max(generation, self.generation))
+            self._everything_changed = self.generation
+            self._changed.clear()
+            self._lost_track = False
+            self.valid_until = until
+            return Polled.MISSED
+        self._awaited, self._awaited_until = generation, until
+        return Polled.BEHIND
+
+    def clock_set_back(self, now: float) -> Polled:
+        """Redis' clock went back: any lease from before then may last too long, by no more than a lease.
+
+        One that would last longer still is refused by `polled`, which knows how long a lease can be.
+        """
+        self._leases_suspect_until = now + 2 * self.lease
+        self.revoke()
+        return Polled.CLOCK_SET_BACK
+
+    def _advance(self, generation: int) -> None:
+        self.generation = generation
+        if 0 < self._awaited <= self.generation:
+            # The poll that was ahead of us is caught up with: what it proved, it proves now.
+            self.valid_until = max(self.valid_until, self._awaited_until)
+            self._awaited = 0
