@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +17,7 @@ from psycopg import sql
 
 from tests.support.containers import engine_answers, postgres_container, redis_container
 from tests.support.own_servers import POSTGRES_SETTINGS, OwnPostgres, OwnValkey, ServerRoom
+from tests.support.processes import Programs
 
 REDIS_DATABASES = 16
 
@@ -172,6 +173,14 @@ def own_postgres(own_room: ServerRoom) -> Callable[..., OwnPostgres]:
 def own_redis(own_room: ServerRoom) -> Callable[..., OwnValkey]:
     """Start a Valkey that the test may break: `own_redis(maxmemory="10mb")`."""
     return own_room.valkey
+
+
+@pytest.fixture
+async def programs(tmp_path: Path) -> AsyncIterator[Programs]:
+    """Starts the real API and listener as child processes; ends them by SIGTERM, which must exit with 0."""
+    started = Programs(tmp_path)
+    yield started
+    await started.close()
 
 
 def _for_database(url: str, name: str) -> str:

@@ -4,12 +4,16 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, cast, overload
 
 T = TypeVar("T")
 
 
-async def eventually(look: Callable[[], T | Awaitable[T]], within: float = 5.0, every: float = 0.01) -> T:
+@overload
+async def eventually(look: Callable[[], Awaitable[T | None]], within: float = 5.0, every: float = 0.01) -> T: ...
+@overload
+async def eventually(look: Callable[[], T | None], within: float = 5.0, every: float = 0.01) -> T: ...
+async def eventually(look: Callable[[], Awaitable[T | None] | T | None], within: float = 5.0, every: float = 0.01) -> T:
     """Return the first truthy value of `look`; fail with its last one after `within` seconds.
 
     An AssertionError raised by `look` counts as "not yet", and is raised if the deadline passes.
@@ -20,7 +24,7 @@ async def eventually(look: Callable[[], T | Awaitable[T]], within: float = 5.0, 
         value: T | None = None
         try:
             seen = look()
-            value = await seen if inspect.isawaitable(seen) else seen
+            value = cast("T | None", await seen if inspect.isawaitable(seen) else seen)
         except AssertionError as error:
             problem = error
         if value:

@@ -1,0 +1,158 @@
+"""A TCP proxy that makes a network misbehave: latency, silence, refusal, reset."""
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+
+LINGER_RESET = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Stands between a client and the server of a URL; `async with` runs it, `proxy.url` goes through it.
+
+    `latency` is in seconds, each way, and may change while it runs. The port stays the same while it refuses.
+    """
+
+    def __init__(self, url: str, *, latency: float = 0.0) -> None:
+        self._parts = urlsplit(url)
+        if self._parts.hostname is None or self._parts.port is None:
+            raise ValueError("the URL must name a host and a port")
+        self.target = (self._parts.hostname, self._parts.port)
+        self.latency = latency
+        self.flowing = True
+        self.connections = 0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._ends: set[_End] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """The server's URL with this proxy's address in it."""
+        credentials, at, _ = self._parts.netloc.rpartition("@")
+        return urlunsplit(self._parts._replace(netloc=f"{credentials}{at}127.0.0.1:{self.port}"))
+
+    async def __aenter__(self) -> Self:
+        await self.accept()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stop_listening()
+        for task in self._connecting:
+            task.cancel()
+        for end in list(self._ends):
+            end.transport.close()
+
+    def stall(self) -> None:
+        """Let nothing through in either direction; connections, new ones too, stay open and silent."""
+        self.flowing = False
+
+    def resume(self) -> None:
+        """Let everything through again, what was held back included."""
+        self.flowing = True
+        for end in list(self._ends):
+            end.flush()
+
+    def refuse(self) -> None:
+        """Refuse new connections and reset those there are."""
+        self._stop_listening()
+        self.reset()
+
+    async def accept(self) -> None:
+        """Take connections (again)."""
+        if self._server is None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(self._near_end, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    def reset(self) -> None:
+        """Reset every connection there is, as a killed peer or a dying router would."""
+        for end in list(self._ends):
+            end.reset()
+
+    def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _near_end(self) -> "_End":
+        self.connections += 1
+        near = _End(self, self._ends)
+        task = asyncio.get_running_loop().create_task(self._connect(near))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return near
+
+    async def _connect(self, near: "_End") -> None:
+        far = _End(self, self._ends)
+        far.peer, near.peer = near, far
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: far, *self.target)
+        except OSError:
+            near.reset()
+        else:
+            near.flush()
+
+
+class _End(asyncio.Protocol):
+    """One of the two connections of a pair; what comes in here waits to go out at its peer."""
+
+    def __init__(self, proxy: Proxy, ends: "set[_End]") -> None:
+        self.peer: _End | None = None
+        self._proxy = proxy
+        self._ends = ends
+        self._transport: asyncio.Transport | None = None
+        self._held: deque[tuple[float, bytes]] = deque()
+        self._clock = asyncio.get_running_loop().time
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """Its connection, once made."""
+        assert self._transport is not None
+        return self._transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._ends.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._held.append((self._clock() + self._proxy.latency, data))
+        self.flush()
+
+    def eof_received(self) -> bool:
+        self.data_received(b"")
+        return True  # the other direction stays open
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ends.discard(self)
+        if self.peer is not None and self.peer._transport is not None:
+            if error is None:
+                self.peer.transport.close()
+            else:
+                self.peer.reset()
+
+    def flush(self) -> None:
+        """Send on what is due; while the proxy stalls, nothing is."""
+        peer = self.peer
+        while self._held and self._proxy.flowing and peer is not None and peer._transport is not None:
+            due, data = self._held[0]
+            wait = due - self._clock()
+            if wait > 0:
+                asyncio.get_running_loop().call_later(wait, self.flush)
+                return
+            self._held.popleft()
+            if data:
+                peer.transport.write(data)
+            elif peer.transport.can_write_eof() and not peer.transport.is_closing():
+                peer.transport.write_eof()
+
+    def reset(self) -> None:
+        """Abort the connection with a RST instead of a FIN."""
+        if self._transport is not None and not self._transport.is_closing():
+            end: socket.socket = self._transport.get_extra_info("socket")
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+            self._transport.abort()
