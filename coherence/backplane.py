@@ -93,8 +93,8 @@ class Backplane:
                 continue
             if message["type"] == "subscribe":
                 # The client subscribes again by itself after a lost connection: this is the only sign of it.
-                self._lose_track()
                 if message["channel"] == changes:
+                    self._lose_track()
                     self._observe(Subscribed())
             elif message["type"] == "message":
                 if message["channel"] == changes:

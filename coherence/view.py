@@ -14,6 +14,8 @@ class Polled(Enum):
     """What a poll showed."""
 
     IN_STEP = "in step"
+    ADOPTED = "adopted"
+    """We had lost track, and begin anew from here: everything changed."""
     OUTDATED = "outdated"
     """The poll was sent before we lost track: it says nothing of what we missed."""
     BEHIND = "behind"
@@ -149,13 +151,14 @@ class View:
             self.valid_until = until
             return Polled.IN_STEP
         if self._lost_track or self._awaited > 0:
+            outcome = Polled.ADOPTED if self._lost_track else Polled.MISSED
             self._awaited = 0
             self._advance(max(generation, self.generation))
             self._everything_changed = self.generation
             self._changed.clear()
             self._lost_track = False
             self.valid_until = until
-            return Polled.MISSED
+            return outcome
         self._awaited, self._awaited_until = generation, until
         return Polled.BEHIND
 
