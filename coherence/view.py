@@ -25,6 +25,8 @@ class Polled(Enum):
     AHEAD = "ahead"
     """Redis lost what it had told us."""
     NO_LEASE = "no lease"
+    LEASE_TOO_LONG = "lease too long"
+    """A lease that we were not promised: the listener has a larger bound than we, or Redis' clock was set back."""
     CLOCK_SET_BACK = "clock set back"
 
 
@@ -139,12 +141,10 @@ class View:
         """
         if poll.subscription != self._subscription:
             return Polled.OUTDATED
-        if generation is None or not 0 < pttl <= self.lease + 0.001 or poll.sent < self._leases_suspect_until:
+        refusal = self._refusal(poll, generation, pttl)
+        if generation is None or refusal is not None:
             self.revoke()
-            return Polled.NO_LEASE
-        if generation < poll.generation:
-            self.revoke()
-            return Polled.AHEAD
+            return refusal or Polled.NO_LEASE
         until = poll.sent + pttl
         if generation <= self.generation and not self._lost_track:
             self._awaited = 0
@@ -161,6 +161,15 @@ class View:
             return outcome
         self._awaited, self._awaited_until = generation, until
         return Polled.BEHIND
+
+    def _refusal(self, poll: Poll, generation: int | None, pttl: float) -> Polled | None:
+        if generation is None or pttl <= 0:
+            return Polled.NO_LEASE
+        if pttl > self.lease + 0.001:
+            return Polled.LEASE_TOO_LONG
+        if poll.sent < self._leases_suspect_until:
+            return Polled.CLOCK_SET_BACK
+        return Polled.AHEAD if generation < poll.generation else None
 
     def clock_set_back(self, now: float) -> Polled:
         """Redis' clock went back: any lease from before then may last too long, by no more than a lease.
