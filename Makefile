@@ -1,0 +1,38 @@
+# `make demo` shows the system, `make test` proves it, `make check` reads it.
+# All of them need Python 3.11 or newer, and make .venv from the lock.
+
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help demo test check format lock clean
+.DEFAULT_GOAL := help
+
+help: ## Say what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+
+demo: ## Start the whole system with data and a tour; ARGS=--fresh starts over
+	@scripts/environment run
+	@$(BIN)/anomaly-cache demo $(ARGS)
+
+test: ## Run every test on real servers; ARGS="-k word" for some of them
+	@scripts/environment dev
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+check: ## Lint, formatting, types, import directions, the lock
+	@scripts/environment dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	scripts/lock --check
+
+format: ## Put the code into its one form
+	@scripts/environment dev
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+lock: ## Write uv.lock and the requirements for pip from pyproject.toml
+	scripts/lock
+
+clean: ## Remove what was made here, the demo's data too
+	rm -rf .venv .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
