@@ -1,0 +1,66 @@
+"""What Redis has still to be told, and whether a lease may be given. Sans-IO."""
+
+from collections.abc import Iterable
+
+from coherence.changes import Bump, Change, merge
+from listener.triggers import Audit, difference
+
+
+class Ledger:
+    """The books of one listener.
+
+    A lease says that the caches were told of every change, so there is none while one is owed, and none while changes
+    may go by unseen. Where something may have been missed, everything is owed.
+    """
+
+    def __init__(self) -> None:
+        self.owed: tuple[Change, ...] = ()
+        """What has changed since the last bump that Redis took."""
+        self.floor = 0
+        """The highest generation that this process has seen."""
+        self.audit: Audit | None = None
+        """The latest look at the triggers in this session that told something."""
+        self._blind: str | None = None
+
+    def begin(self) -> None:
+        """A session begins to hear: whatever came before it was missed."""
+        self.audit = None
+        self.missed("resync")
+
+    def missed(self, cause: str) -> None:
+        """Something may have been missed, or Redis may have lost something; `cause` says why."""
+        self.owed = (Change(None, cause, sum(change.notifications for change in self.owed)),)
+
+    def heard(self, changes: Iterable[Change]) -> None:
+        """Postgres announced `changes`."""
+        self.owed = merge((*self.owed, *changes))
+
+    def audited(self, audit: Audit) -> None:
+        """The triggers were looked at. If they are not what they were the last time, writes may have gone by unseen."""
+        self._blind = audit.problem
+        if audit.failure is not None:
+            return
+        if self.audit is not None:
+            self.heard(difference(self.audit, audit))
+        elif all(change.cause != "resync" for change in self.owed):
+            self.missed("triggers")  # the session's first look that told something, and its resync is over
+        self.audit = audit
+
+    def told(self, bump: Bump) -> None:
+        """Redis took `bump`, made of all that was owed."""
+        self.owed = ()
+        self.seen(bump.generation)
+
+    def seen(self, generation: int) -> None:
+        """A generation was seen in Redis."""
+        self.floor = max(self.floor, generation)
+
+    @property
+    def blind(self) -> str | None:
+        """Why changes may go by unseen; None while the triggers are all in place."""
+        return self._blind
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """The namespaces of the watched tables, as far as they are known."""
+        return self.audit.namespaces if self.audit is not None else frozenset()

@@ -1,0 +1,112 @@
+"""The listener as a program: everything wired, and run until a signal or a fault ends it."""
+
+import asyncio
+import signal
+import socket
+
+import structlog
+from redis.asyncio import Redis
+
+from coherence.clock import monotonic
+from coherence.generation import GenerationKey
+from coherence.keys import Names
+from coherence.redis_client import connect, database_of
+from coherence.timing import Timing
+from listener.daemon import Listener, statement_limit
+from listener.events import Event
+from listener.health import GOODBYE_SECONDS, HealthServer, bind, create_health
+from listener.journal import Journal
+from listener.lock import lock_key
+from listener.metrics import Metrics
+from listener.settings import ListenerSettings
+from listener.source import Unsuitable, open_source
+from listener.status import Status
+from listener.sweeper import Sweeper
+
+_REDIS_CONNECTIONS = 2  # one for the protocol, one for the sweeps
+
+
+async def serve(settings: ListenerSettings) -> int:
+    """Run a listener until SIGTERM or SIGINT, and return the exit code: 0 then, 1 if anything else ended it."""
+    log: structlog.stdlib.BoundLogger = structlog.get_logger("listener")
+    try:
+        wire = bind(settings.listener_health_host, settings.listener_health_port)
+    except OSError as error:
+        address = f"{settings.listener_health_host}:{settings.listener_health_port}"
+        log.error(  # noqa: TRY400 - the reason says it all
+            "LISTENER_HEALTH_PORT cannot be used", address=address, reason=str(error)
+        )
+        return 1
+    redis = connect(settings, connections=_REDIS_CONNECTIONS)
+    try:
+        return await _run(settings, redis, wire, log)
+    finally:
+        wire.close()
+        await redis.aclose()
+
+
+async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, log: structlog.stdlib.BoundLogger) -> int:
+    loop = asyncio.get_running_loop()
+    timing = Timing.from_bound(settings.cache_max_staleness_seconds)
+    names = Names(settings.cache_prefix, database_of(redis))
+    timeout = settings.redis_timeout_ms / 1000
+    status = Status()
+    metrics = Metrics(status)
+    journal = Journal(log, clock=loop.time, later=loop.call_later)
+
+    def observe(event: Event) -> None:
+        status(event)
+        metrics(event)
+        journal(event)
+
+    sweeper = Sweeper(redis, names, timeout=timeout, observer=observe)
+    listener = Listener(
+        lambda: open_source(settings.source_url, limit=statement_limit(timing)),
+        key=GenerationKey(redis, names, timeout),
+        sweeper=sweeper,
+        lock=lock_key(_address(redis), settings.cache_prefix),
+        timing=timing,
+        observer=observe,
+        clock=monotonic,
+    )
+    health = HealthServer(create_health(status, metrics))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    port: int = wire.getsockname()[1]
+    log.info("listener started", health_port=port, max_staleness_seconds=timing.bound)
+
+    listening = asyncio.create_task(listener.run(), name="listener")
+    sweeping = asyncio.create_task(sweeper.run(), name="sweeper")
+    answering = asyncio.create_task(health.serve([wire]), name="health")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait((listening, sweeping, answering, stopping), return_when=asyncio.FIRST_COMPLETED)
+    code = 0 if stop.is_set() else _fault(log, listening, sweeping, answering)
+
+    listener.stop()
+    health.should_exit = True
+    await asyncio.wait((listening, answering), timeout=GOODBYE_SECONDS)
+    for task in (listening, sweeping, answering, stopping):
+        task.cancel()
+    await asyncio.gather(listening, sweeping, answering, stopping, return_exceptions=True)
+    journal.flush()
+    log.info("listener stopped", exit_code=code)
+    return code
+
+
+def _fault(log: structlog.stdlib.BoundLogger, *tasks: asyncio.Task[None]) -> int:
+    """Report why a task that should run for ever has ended, and return the exit code for that."""
+    for task in tasks:
+        if not task.done():
+            continue
+        error = task.exception()
+        if isinstance(error, Unsuitable):
+            log.error("postgres is of no use for a listener", reason=str(error))
+        else:
+            log.error("task ended", task=task.get_name(), exc_info=error)
+    return 1
+
+
+def _address(redis: Redis) -> str:
+    options = redis.connection_pool.connection_kwargs
+    return f"{options.get('path') or options.get('host')}:{options.get('port')}/{database_of(redis)}"
