@@ -23,6 +23,7 @@ class Proxy:
         self.target = (self._parts.hostname, self._parts.port)
         self.latency = latency
         self.flowing = True
+        self.answering = True
         self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -50,9 +51,18 @@ class Proxy:
         """Let nothing through in either direction; connections, new ones too, stay open and silent."""
         self.flowing = False
 
+    def hold_answers(self) -> None:
+        """Let requests through, but hold back what the server answers."""
+        self.answering = False
+
+    @property
+    def held(self) -> int:
+        """How many connections have an answer that is held back."""
+        return sum(end.holds for end in self._ends if end.far)
+
     def resume(self) -> None:
         """Let everything through again, what was held back included."""
-        self.flowing = True
+        self.flowing = self.answering = True
         for end in list(self._ends):
             end.flush()
 
@@ -87,7 +97,7 @@ class Proxy:
         return near
 
     async def _connect(self, near: "_End") -> None:
-        far = _End(self, self._ends)
+        far = _End(self, self._ends, far=True)
         far.peer, near.peer = near, far
         try:
             await asyncio.get_running_loop().create_connection(lambda: far, *self.target)
@@ -100,8 +110,9 @@ class Proxy:
 class _End(asyncio.Protocol):
     """One of the two connections of a pair; what comes in here waits to go out at its peer."""
 
-    def __init__(self, proxy: Proxy, ends: "set[_End]") -> None:
+    def __init__(self, proxy: Proxy, ends: "set[_End]", *, far: bool = False) -> None:
         self.peer: _End | None = None
+        self.far = far
         self._proxy = proxy
         self._ends = ends
         self._transport: asyncio.Transport | None = None
@@ -135,10 +146,16 @@ class _End(asyncio.Protocol):
             else:
                 self.peer.reset()
 
+    @property
+    def holds(self) -> bool:
+        """Whether something waits here."""
+        return bool(self._held)
+
     def flush(self) -> None:
         """Send on what is due; while the proxy stalls, nothing is."""
         peer = self.peer
-        while self._held and self._proxy.flowing and peer is not None and peer._transport is not None:
+        flowing = self._proxy.flowing and (self._proxy.answering or not self.far)
+        while self._held and flowing and peer is not None and peer._transport is not None:
             due, data = self._held[0]
             wait = due - self._clock()
             if wait > 0:

@@ -1,0 +1,74 @@
+"""A change made in psql is seen by every replica at once; what is no change flushes nothing."""
+
+import asyncio
+
+import pytest
+
+from tests.acceptance.system import ANOMALIES, System, layer, view
+from tests.support.waiting import eventually
+
+PAGE = f"{ANOMALIES}?limit=3"
+NEWEST = [("T0", "NEW"), ("T1", "NEW"), ("T2", "NEW")]
+INSERT = "INSERT INTO anomalies (transaction_id, account_id, amount, currency, score, detected_at) VALUES "
+
+CHANGES = {
+    "update": ("UPDATE anomalies SET status = 'CONFIRMED' WHERE transaction_id = 'T1';", "", ["T0", "T1!", "T2"]),
+    "insert": (INSERT + "('X', 'ACC0', 1, 'EUR', 0.5, now() + interval '1 hour');", "", ["X", "T0", "T1"]),
+    "delete": ("DELETE FROM anomalies WHERE transaction_id = 'T0';", "", ["T1", "T2", "T3"]),
+    "truncate": ("TRUNCATE anomalies;", "", []),
+    "copy": (
+        "COPY anomalies (transaction_id, account_id, amount, currency, score, detected_at) FROM STDIN;",
+        "C\tACC0\t1.00\tEUR\t0.5\t2100-01-01\n\\.\n",
+        ["C", "T0", "T1"],
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_in_psql_reaches_both_replicas(system: System, change: str) -> None:
+    """Each way to change rows by hand shows in both replicas' cached pages, within the bound by far."""
+    script, feed, wanted = CHANGES[change]
+    await system.cached(PAGE)
+    await system.psql(script, feed)
+    rows = [(name.rstrip("!"), "CONFIRMED" if name.endswith("!") else "NEW") for name in wanted]
+    await asyncio.gather(*(system.shows(replica, PAGE, rows, within=2.0) for replica in (0, 1)))
+
+
+async def test_a_rollback_invalidates_nothing(system: System) -> None:
+    """A change that is rolled back leaves the generation and the cached page as they are."""
+    await system.cached(PAGE)
+    generation = await system.generation()
+    await system.psql("BEGIN; UPDATE anomalies SET status = 'CONFIRMED'; ROLLBACK;")
+    await system.psql("UPDATE anomalies SET status = 'CONFIRMED' WHERE transaction_id = 'nobody';")
+    # What is announced comes in the order of commits: when this later one is here, an earlier one would be too.
+    await system.psql("SELECT coherence.invalidate('transactions');")
+    for program in system.replicas:
+        await program.logged("cache invalidated", namespace="transactions")
+    for replica in (0, 1):
+        response = await system.get(replica, PAGE)
+        assert (layer(response), view(response)) == ("l1", NEWEST)
+    assert await system.generation() > generation
+
+
+async def test_operators_find_what_they_look_for(system: System) -> None:
+    """The log says that the cache is up, and what invalidated it: namespace, generation, cause, how many."""
+    await system.cached(PAGE)
+    for replica in system.replicas:
+        await replica.logged("Cache initialized successfully")
+    await system.psql("UPDATE anomalies SET status = 'CONFIRMED' WHERE transaction_id = 'T1';")
+    for program in (*system.replicas, *system.listeners):
+        line = await program.logged("cache invalidated", namespace="anomalies", cause="update")
+        assert line["generation"] > 0
+        assert line["notifications"] == 1
+
+
+async def test_outdated_keys_leave_redis(system: System) -> None:
+    """After a change `KEYS anomalies:*` shows nothing that was cached before it."""
+    await system.cached(PAGE)
+    assert await system.keys("anomalies") > 0
+    await system.psql("DELETE FROM anomalies WHERE transaction_id = 'T39';")
+
+    async def gone() -> bool:
+        return await system.keys("anomalies") == 0
+
+    await eventually(gone)
