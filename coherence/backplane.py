@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 from coherence.acknowledgements import Acknowledgements
-from coherence.changes import Acknowledgement, Bump, Change, MalformedMessage
+from coherence.changes import Acknowledgement, Bump, Change, MalformedMessage, merge
 from coherence.clock import Clock, RedisClock
 from coherence.events import Invalidated, Observer, Operated, Subscribed, ViewPolled
 from coherence.generation import GenerationKey
@@ -60,7 +60,7 @@ class Backplane:
         self._acknowledge = asyncio.Event()
         self.reachable = False
         """Whether the last poll was answered."""
-        self.unannounced: dict[tuple[str | None, str], Change] = {}
+        self.unannounced: tuple[Change, ...] = ()
         """Changes that were committed here and could not be published: the poll does so when Redis is back."""
 
     # -- the subscription
@@ -206,20 +206,16 @@ class Backplane:
         Returns the generation and how many caches acknowledge. Where Redis fails, raises RedisUnavailable; what was
         to be announced is kept then, and the view distrusted until it has been.
         """
-        for change in changes:
-            self.unannounced[change.namespace, change.cause] = change
-        owed = dict(self.unannounced)
+        owed = self.unannounced
         try:
-            bumped = await self._key.bump(self._view.generation, list(owed.values()), acknowledge=acknowledge)
+            bumped = await self._key.bump(self._view.generation, merge([*owed, *changes]), acknowledge=acknowledge)
         except RedisUnavailable:
-            # Another bump, made in the meantime, may have covered these changes.
-            if self.unannounced:
-                self._view.distrust()
+            self.unannounced = merge([*self.unannounced, *changes])
+            self._view.distrust()
             raise
         self.apply(bumped.bump)
-        for identity, change in owed.items():
-            if self.unannounced.get(identity) is change:
-                del self.unannounced[identity]
-        if not self.unannounced:
+        # What another announcement could not tell in the meantime is still owed.
+        if self.unannounced is owed:
+            self.unannounced = ()
             self._view.trust()
         return bumped.bump.generation, bumped.acknowledgers

@@ -8,19 +8,29 @@ from typing import Literal
 
 from coherence.clock import Clock, RedisClock
 from coherence.entry import Entry, etag_of
-from coherence.events import Bypassed, Hit, Joined, Loaded, Missed, Observer, Shed
+from coherence.events import Bypassed, Hit, Joined, Judged, Loaded, Missed, Observer, Shed
 from coherence.gate import Gate, Overloaded
-from coherence.keys import Query
-from coherence.l1 import L1
+from coherence.l1 import L1, Kept
 from coherence.l2 import L2
+from coherence.query import Query
+from coherence.rows import Page
 from coherence.singleflight import Flight, SingleFlight
 from coherence.view import View
 
 JITTER = 0.1
 """Most that an entry's TTL may exceed what was asked for, as a share of it: what is stored together ends apart."""
 
-Load = Callable[[], Awaitable[bytes]]
-"""Reads an answer's bytes from the database, in a transaction that begins after the call."""
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was loaded: the bytes, and, for a page of a list, its place in it."""
+
+    body: bytes
+    page: Page | None = None
+
+
+Load = Callable[[], Awaitable[bytes | Content]]
+"""Reads an answer from the database, in a transaction that begins after the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,7 @@ class Cache:
         kept = self._l1.get(query.key)
         if kept is not None and kept.entry.query == query:
             left = kept.ends - self._clock()
-            if left > 0 and self._view.unaffected(query.namespace, kept.entry.stamp):
+            if left > 0 and self._spared(kept):
                 self._observe(Hit(query.namespace, "l1"))
                 return Answer(kept.entry.body, kept.entry.etag, "l1", ttl=left)
         return await self._fetch(query, load, ttl, stale=kept is not None)
@@ -104,7 +114,7 @@ class Cache:
             query,
             self._view.generation,
             # A load that began before a change does not satisfy a request that began after it (I2).
-            lambda flight: self._view.unaffected(namespace, flight.stamp),
+            lambda flight: self._view.unaffected(query, flight.stamp),
             lambda _: self._read_through(query, load, ttl, stale=stale),
         )
         entry = fetched.entry
@@ -123,8 +133,8 @@ class Cache:
             now = self._clock()
             left = self._remaining(found)
             # Time has passed since the view was asked: it is asked again.
-            if left > 0 and self._view.valid(now) and self._view.unaffected(query.namespace, found.stamp):
-                self._l1.put(found, now + left)
+            if left > 0 and self._view.valid(now) and self._judge(found, found.stamp):
+                self._l1.put(found, now + left, self._view.generation)
                 return _Fetched(found, "l2")
             stale = True
         async with self._place(query):
@@ -159,21 +169,38 @@ class Cache:
         started = self._clock()
         outcome: Literal["ok", "error"] = "error"
         try:
-            body = await load()
+            content = await load()
             outcome = "ok"
         finally:
             self._observe(Loaded(query.namespace, self._clock() - started, outcome))
-        return Entry(query, stamp, self._redis_clock.at(self._clock()), ttl, etag_of(body), body)
+        body, page = (content.body, content.page) if isinstance(content, Content) else (content, None)
+        return Entry(query, stamp, self._redis_clock.at(self._clock()), ttl, etag_of(body), body, page)
 
     def _store(self, entry: Entry) -> bool:
         now = self._clock()
         if not entry.ttl > 0 or not self._view.valid(now):
             return False
-        if not self._view.unaffected(entry.query.namespace, entry.stamp):
+        if not self._view.unaffected(entry.query, entry.stamp, entry.page):
             return False
-        stored = self._l1.put(entry, now + entry.ttl)
+        stored = self._l1.put(entry, now + entry.ttl, self._view.generation)
         self._l2.put(entry)
         return stored
+
+    def _spared(self, kept: Kept) -> bool:
+        generation = self._view.generation
+        if kept.judged != generation:
+            if not self._judge(kept.entry, kept.judged):
+                return False
+            kept.judged = generation
+        return True
+
+    def _judge(self, entry: Entry, since: int) -> bool:
+        """Tell whether `entry`, judged up to generation `since`, is unaffected by what came after."""
+        if self._view.history.unchanged(entry.query.namespace, since) and since <= self._view.generation:
+            return True
+        spared = self._view.unaffected(entry.query, since, entry.page)
+        self._observe(Judged(entry.query.namespace, spared))
+        return spared
 
     def _remaining(self, entry: Entry) -> float:
         return entry.remaining(self._redis_clock.at(self._clock()))

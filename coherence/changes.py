@@ -5,10 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from coherence.rows import RowChange, columns_of, rows_as_wire, rows_from_wire
+
 GENERATION_LIMIT = 2**53
 """Generations are below this: the largest whole numbers that Lua's doubles count without gaps."""
 
 CAUSE_MAX_LENGTH = 32
+MOST_ROWS_PER_BUMP = 1000
 
 
 class MalformedMessage(ValueError):  # noqa: N818 - it names what came, not a fault of ours
@@ -17,34 +20,52 @@ class MalformedMessage(ValueError):  # noqa: N818 - it names what came, not a fa
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A namespace in which rows changed (None: in every namespace), why, and how many notifications said so."""
+    """A namespace in which rows changed (None: in every namespace), why, and how many notifications said so.
+
+    `rows` are all the rows that changed, each with the same columns; None where they are not known one by one.
+    """
 
     namespace: str | None
     cause: str
     notifications: int = 1
+    rows: tuple[RowChange, ...] | None = None
 
     def as_wire(self) -> list[object]:
         """Return the JSON-ready form."""
-        return [self.namespace, self.cause, self.notifications]
+        head: list[object] = [self.namespace, self.cause, self.notifications]
+        return head if self.rows is None else [*head, *rows_as_wire(self.rows)]
 
     @classmethod
     def from_wire(cls, wire: object) -> Self:
         """Parse the JSON-ready form. Raises MalformedMessage."""
         match wire:
-            case [str() | None as namespace, str() as cause, int() as notifications, *_] if (
+            case [str() | None as namespace, str() as cause, int() as notifications, *rows] if (
                 len(cause) <= CAUSE_MAX_LENGTH and notifications >= 0
             ):
-                return cls(namespace, cause, notifications)
+                return cls(namespace, cause, notifications, rows_from_wire(rows))
         raise MalformedMessage("not a change")
 
 
 def merge(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Sum up changes of the same namespace and cause, in the order of their first appearance."""
-    sums: dict[tuple[str | None, str], int] = {}
+    """Sum up changes of the same namespace, cause and columns, in the order of their first appearance.
+
+    More than MOST_ROWS_PER_BUMP rows of one kind become a change of the whole namespace.
+    """
+    groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
-        identity = (change.namespace, change.cause)
-        sums[identity] = sums.get(identity, 0) + change.notifications
-    return tuple(Change(namespace, cause, count) for (namespace, cause), count in sums.items())
+        identity = (change.namespace, change.cause, change.rows and columns_of(change.rows))
+        groups.setdefault(identity, []).append(change)
+    return tuple(_sum(group) for group in groups.values())
+
+
+def _sum(group: list[Change]) -> Change:
+    first = group[0]
+    if len(group) == 1 and len(first.rows or ()) <= MOST_ROWS_PER_BUMP:
+        return first
+    rows = None if first.rows is None else tuple(row for change in group for row in change.rows or ())
+    if rows is not None and len(rows) > MOST_ROWS_PER_BUMP:
+        rows = None
+    return Change(first.namespace, first.cause, sum(change.notifications for change in group), rows)
 
 
 @dataclass(frozen=True, slots=True)

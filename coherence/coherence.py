@@ -17,9 +17,10 @@ from coherence.clock import Clock, RedisClock, monotonic
 from coherence.events import Acknowledged, Observer, Operated
 from coherence.gate import Gate
 from coherence.generation import GenerationKey
-from coherence.keys import Names, Query
+from coherence.keys import Names
 from coherence.l1 import L1
 from coherence.l2 import L2
+from coherence.query import Query
 from coherence.redis_client import CONTROL_CONNECTIONS, RedisUnavailable, connect, database_of
 from coherence.settings import CoherenceSettings
 from coherence.sweep import sweep

@@ -2,19 +2,21 @@ r"""An answer as it is kept: its stamp, its times, its parameters, and the exact
 
 On the wire: a line of ASCII, then the body.
 
-    AC1 <stamp> <stored at, ms> <TTL, ms> <checksum> <ETag> <parameters as JSON>\n<body>
+    AC2 <stamp> <stored at, ms> <TTL, ms> <checksum> <ETag> <page as JSON> <parameters as JSON>\n<body>
 
 The stamp stands at the front, so that a sweep can read it without the body.
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Self
 
 from coherence.changes import parse_generation
-from coherence.keys import Query
+from coherence.query import Query
+from coherence.rows import Page
 
-VERSION = b"AC1"
+VERSION = b"AC2"
 HEADER_MAX_LENGTH = 16_384
 STAMP_REACH = len(VERSION) + 1 + 16 + 1
 """Bytes from the front within which the stamp stands, with the blank that ends it."""
@@ -39,6 +41,7 @@ class Entry:
     ttl: float
     etag: str
     body: bytes
+    page: Page | None = None
 
     def remaining(self, redis_time: float) -> float:
         """Return how many seconds of its TTL are left, never more than the TTL itself."""
@@ -49,32 +52,28 @@ class Entry:
         times = b"%d %d %d" % (self.stamp, round(self.stored_at * 1000), round(self.ttl * 1000))
         text = self.query.text.encode()
         etag = self.etag.encode()
-        return b"%s %s %s %s %s\n%s" % (
-            VERSION,
-            times,
-            _checksum(times, etag, text, self.body),
-            etag,
-            text,
-            self.body,
-        )
+        page = _page_as_wire(self.page)
+        checksum = _checksum(times, etag, page, text, body=self.body)
+        return b"%s %s %s %s %s %s\n%s" % (VERSION, times, checksum, etag, page, text, self.body)
 
     @classmethod
     def from_wire(cls, query: Query, wire: bytes) -> Self:
         """Read back what `as_wire` wrote for the same query. Raises MalformedEntry."""
         end = wire.find(b"\n", 0, HEADER_MAX_LENGTH)
-        fields = wire[: max(end, 0)].split(b" ", 6)
-        if len(fields) != 7 or fields[0] != VERSION:  # noqa: PLR2004 - the seven fields of the format above
+        fields = wire[: max(end, 0)].split(b" ", 7)
+        if len(fields) != 8 or fields[0] != VERSION:  # noqa: PLR2004 - the eight fields of the format above
             raise MalformedEntry("not an entry of this format")
-        _, stamp, stored_at, ttl, checksum, etag, text = fields
+        _, stamp, stored_at, ttl, checksum, etag, page, text = fields
         body = wire[end + 1 :]
-        if checksum != _checksum(b"%s %s %s" % (stamp, stored_at, ttl), etag, text, body):
+        if checksum != _checksum(b"%s %s %s" % (stamp, stored_at, ttl), etag, page, text, body=body):
             raise MalformedEntry("checksum")
         if text != query.text.encode():
             raise MalformedEntry("other parameters")
         generation = parse_generation(stamp)
         if generation is None or not stored_at.isdigit() or not ttl.isdigit() or not etag.isascii():
             raise MalformedEntry("not an entry of this format")
-        return cls(query, generation, int(stored_at) / 1000, int(ttl) / 1000, etag.decode(), body)
+        place = Page.from_wire(json.loads(page))
+        return cls(query, generation, int(stored_at) / 1000, int(ttl) / 1000, etag.decode(), body, place)
 
 
 def stamp_of(front: bytes) -> int | None:
@@ -83,9 +82,14 @@ def stamp_of(front: bytes) -> int | None:
     return parse_generation(fields[1]) if len(fields) > 2 and fields[0] == VERSION else None  # noqa: PLR2004
 
 
-def _checksum(times: bytes, etag: bytes, text: bytes, body: bytes) -> bytes:
+def _page_as_wire(page: Page | None) -> bytes:
+    # A blank in compact JSON stands within a string, where it may be written like this.
+    return json.dumps(page and page.as_wire(), separators=(",", ":")).replace(" ", "\\u0020").encode()
+
+
+def _checksum(times: bytes, *parts: bytes, body: bytes) -> bytes:
     digest = hashlib.blake2b(times, digest_size=16)
-    for part in (etag, text):
+    for part in parts:
         digest.update(b" %d " % len(part))
         digest.update(part)
     digest.update(body)

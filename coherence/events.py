@@ -53,6 +53,14 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """An entry met changes of its namespace that it had not met before, and was spared by them or not."""
+
+    namespace: str
+    spared: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shed:
     """A load found no free place in time."""
 
@@ -113,6 +121,7 @@ Event = (
     | Bypassed
     | Joined
     | Loaded
+    | Judged
     | Shed
     | Operated
     | Rejected

@@ -1,10 +1,9 @@
-"""What things are called in Redis, and how a query becomes a key."""
+"""What things are called in Redis."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
 Scalar = str | int | float | bool | None
 """What a query's parameter may be."""
@@ -28,27 +27,12 @@ def cache_key(namespace: str, **parameters: Scalar) -> str:
 
     MD5 makes a name short, no more: an entry carries its parameters, and is believed only if they are the reader's.
     """
-    return f"{namespace}:{_digest(canonical(parameters))}"
+    return key_of(namespace, canonical(parameters))
 
 
-def _digest(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What is asked: a namespace and the parameters, defaults filled in. Hashable and comparable by its text."""
-
-    namespace: str
-    parameters: Mapping[str, Scalar] = field(default_factory=dict, compare=False)
-    text: str = field(init=False)
-    key: str = field(init=False, compare=False)
-
-    def __post_init__(self) -> None:
-        text = canonical(self.parameters)
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
-        object.__setattr__(self, "text", text)
-        object.__setattr__(self, "key", f"{self.namespace}:{_digest(text)}")
+def key_of(namespace: str, text: str) -> str:
+    """Return the cache key of parameters in their canonical form."""
+    return f"{namespace}:{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ ENTRY_OVERHEAD = 1024
 """Bytes that an entry takes beside its body, its text and its key: objects, and its place in the table."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Kept:
-    """An entry, and when it ends on our monotonic clock."""
+    """An entry, when it ends on our monotonic clock, and the generation up to which no change is known to affect it."""
 
     entry: Entry
     ends: float
+    judged: int
 
 
 def _size(kept: Kept) -> int:
@@ -33,9 +34,9 @@ class L1:
         """Return what is kept under `key`, whatever its age."""
         return self._kept.get(key)
 
-    def put(self, entry: Entry, ends: float) -> bool:
-        """Keep `entry` until `ends`; return False where it is larger than the whole cache."""
-        kept = Kept(entry, ends)
+    def put(self, entry: Entry, ends: float, judged: int) -> bool:
+        """Keep `entry`, judged up to a generation, until `ends`; return False where it is larger than the cache."""
+        kept = Kept(entry, ends, judged)
         if _size(kept) > self._kept.maxsize:
             self._kept.pop(entry.query.key, None)
             return False

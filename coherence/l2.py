@@ -8,7 +8,8 @@ from redis.exceptions import ResponseError
 
 from coherence.entry import Entry, MalformedEntry
 from coherence.events import Observer, Operated, Operation, Rejected
-from coherence.keys import Names, Query
+from coherence.keys import Names
+from coherence.query import Query
 from coherence.redis_client import RedisUnavailable, bounded
 
 MOST_PENDING_PUTS = 100

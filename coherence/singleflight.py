@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from coherence.keys import Query
+from coherence.query import Query
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from coherence.changes import Bump
-
-MOST_NAMESPACES = 1024
-"""Namespaces that a view tells apart; with more than that it forgets which, and takes everything as changed."""
+from coherence.history import History
+from coherence.query import Query
+from coherence.rows import Page
 
 
 class Polled(Enum):
@@ -62,14 +62,15 @@ class View:
     """
 
     lease: float
+    by_rows: bool = True
+    """Whether changed rows are judged one by one; otherwise any change is one of the whole namespace."""
     generation: int = 0
     """The newest generation that we have applied; 0 before the first."""
     valid_until: float = -math.inf
     distrusted: bool = False
     """We made a change and could not announce it: no generation that we know of is sure to be later than it."""
 
-    _everything_changed: int = 0
-    _changed: dict[str, int] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     _subscription: int = 0
     _lost_track: bool = True
     """We may have missed messages: no message can be applied before a poll has said where Redis is."""
@@ -84,12 +85,13 @@ class View:
         """Tell whether what we know may be relied on at `now`."""
         return now < self.valid_until and not self.distrusted
 
-    def unaffected(self, namespace: str, stamp: int) -> bool:
-        """Tell whether no known change after `stamp` affects `namespace` (invariant I1, together with `valid`).
+    def unaffected(self, query: Query, stamp: int, page: Page | None = None) -> bool:
+        """Tell whether no known change after `stamp` affects the answer to `query` (I1, together with `valid`).
 
-        A stamp from beyond our own generation is none that we can judge, and so counts as affected (I4).
+        `page` is the answer's place in its list, where it is known. A stamp from beyond our own generation is none
+        that we can judge, and so counts as affected (I4).
         """
-        return self._everything_changed <= stamp <= self.generation and self._changed.get(namespace, 0) <= stamp
+        return stamp <= self.generation and self.history.affecting(query, page, stamp) is None
 
     # -- messages
 
@@ -100,14 +102,15 @@ class View:
         follows = bump.previous == self.generation and not self._lost_track
         self._advance(bump.generation)
         if not follows:
-            self._everything_changed = bump.generation
+            self.history.change_everything(bump.generation)
             return Received.GAP
         for change in bump.changes:
-            if change.namespace is None or len(self._changed) >= MOST_NAMESPACES:
-                self._everything_changed = bump.generation
-                self._changed.clear()
+            if change.namespace is None:
+                self.history.change_everything(bump.generation)
+            elif change.rows is None or not self.by_rows:
+                self.history.change_namespace(change.namespace, bump.generation)
             else:
-                self._changed[change.namespace] = bump.generation
+                self.history.change_rows(change.namespace, bump.generation, change.rows)
         return Received.APPLIED
 
     def lose_track(self) -> None:
@@ -154,8 +157,7 @@ class View:
             outcome = Polled.ADOPTED if self._lost_track else Polled.MISSED
             self._awaited = 0
             self._advance(max(generation, self.generation))
-            self._everything_changed = self.generation
-            self._changed.clear()
+            self.history.change_everything(self.generation)
             self._lost_track = False
             self.valid_until = until
             return outcome

@@ -1,0 +1,117 @@
+"""The recent changes, and which of them affect an answer. Sans-IO."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from coherence.query import Query
+from coherence.rows import Page, RowChange, Verdict
+
+MOST_NAMESPACES = 1024
+"""Namespaces that a history tells apart; with more than that it forgets which, and takes everything as changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affecting:
+    """A change that ends an answer: its generation, and why. `row` is None where more than single rows changed."""
+
+    generation: int
+    why: str
+    row: RowChange | None = None
+
+
+@dataclass(slots=True)
+class _Namespace:
+    wholesale: int = 0
+    """The latest generation after which nothing older is known to be right."""
+    latest: int = 0
+    rows: deque[tuple[int, RowChange]] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class History:
+    """Changes by namespace. At most `most_rows` changed rows are kept; what is forgotten counts as all changed.
+
+    Calls must come in the order of the generations.
+    """
+
+    most_rows: int = 4096
+    everything: int = 0
+    """The latest generation in which everything changed."""
+    rows_kept: int = 0
+    _namespaces: dict[str, _Namespace] = field(default_factory=dict)
+    _order: deque[str] = field(default_factory=deque)
+
+    def change_everything(self, generation: int) -> None:
+        """Everything changed in `generation`."""
+        self.everything = generation
+        self._namespaces.clear()
+        self._order.clear()
+        self.rows_kept = 0
+
+    def change_namespace(self, namespace: str, generation: int) -> None:
+        """More than single rows changed in `namespace`."""
+        kept = self._namespace(namespace, generation)
+        if kept is not None:
+            kept.wholesale = kept.latest = generation
+
+    def change_rows(self, namespace: str, generation: int, rows: tuple[RowChange, ...]) -> None:
+        """These rows, and no others, changed in `namespace`."""
+        kept = self._namespace(namespace, generation)
+        if kept is None:
+            return
+        kept.latest = generation
+        for row in rows:
+            kept.rows.append((generation, row))
+            self._order.append(namespace)
+        self.rows_kept += len(rows)
+        while self.rows_kept > self.most_rows:
+            self._forget()
+
+    def unchanged(self, namespace: str, since: int) -> bool:
+        """Tell whether nothing at all changed in `namespace` after generation `since`."""
+        kept = self._namespaces.get(namespace)
+        return self.everything <= since and (kept is None or kept.latest <= since)
+
+    def affecting(self, query: Query, page: Page | None, since: int) -> Affecting | None:
+        """Return a change after generation `since` that affects the answer to `query`; None where there is none.
+
+        `page` is the answer's place in its list, None where that is not known (yet).
+        """
+        if self.everything > since:
+            return Affecting(self.everything, "everything changed")
+        kept = self._namespaces.get(query.namespace)
+        if kept is None or kept.latest <= since:
+            return None
+        if kept.wholesale > since:
+            return Affecting(kept.wholesale, "the whole namespace changed, or older changes are forgotten")
+        if query.scope is None:
+            return Affecting(kept.latest, "any change of the namespace affects this query")
+        for generation, row in reversed(kept.rows):
+            if generation <= since:
+                break
+            verdict = query.scope.judge(row, page)
+            if verdict.affects:
+                return Affecting(generation, verdict.value, row)
+        return None
+
+    def judged(self, query: Query, page: Page | None, since: int) -> Iterator[tuple[int, RowChange, Verdict]]:
+        """Yield each changed row after `since`, the latest first, with its verdict, to explain `affecting`."""
+        kept = self._namespaces.get(query.namespace)
+        for generation, row in reversed(kept.rows if kept is not None else ()):
+            if generation <= since:
+                return
+            yield generation, row, query.scope.judge(row, page) if query.scope is not None else Verdict.UNKNOWN
+
+    def _namespace(self, namespace: str, generation: int) -> _Namespace | None:
+        kept = self._namespaces.get(namespace)
+        if kept is None and len(self._namespaces) >= MOST_NAMESPACES:
+            self.change_everything(generation)
+            return None
+        return self._namespaces.setdefault(namespace, _Namespace())
+
+    def _forget(self) -> None:
+        kept = self._namespaces[self._order.popleft()]
+        generation, _ = kept.rows.popleft()
+        kept.wholesale = max(kept.wholesale, generation)
+        self.rows_kept -= 1
