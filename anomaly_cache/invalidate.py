@@ -3,13 +3,10 @@
 import asyncio
 
 import click
-import psycopg
 
+from anomaly_cache.admin import AdminError, AdminSettings, transaction
 from anomaly_cache.config import WrongSettingsError
 from coherence.settings import SettingsError
-from listener.settings import ListenerSettings
-
-CONNECT_SECONDS = 5
 
 
 @click.command()
@@ -36,13 +33,12 @@ def invalidate(namespace: str) -> None:
       2  no such namespace (the known ones are listed), or a setting is wrong
     """  # noqa: D301 - click wants the character
     try:
-        settings = ListenerSettings.load()
+        settings = AdminSettings.load()
+        asyncio.run(announce(settings.database_url.get_secret_value(), namespace))
     except SettingsError as error:
         raise WrongSettingsError(str(error)) from None
-    try:
-        asyncio.run(announce(settings.database_url.get_secret_value(), namespace))
-    except psycopg.Error as error:
-        raise click.ClickException(f"Postgres did not take it: {error}".strip()) from None
+    except AdminError as error:
+        raise click.ClickException(str(error)) from None
     bound = settings.cache_max_staleness_seconds
     click.echo(f"{namespace}: announced; within {bound:g} s no answer from before is served any more")
 
@@ -60,13 +56,10 @@ class UnknownNamespaceError(click.ClickException):
 async def announce(database_url: str, namespace: str) -> None:
     """Announce a change of everything in `namespace`.
 
-    Raises UnknownNamespaceError where nothing is watched under it, and psycopg.Error where Postgres cannot be
-    reached or refuses.
+    Raises UnknownNamespaceError where nothing is watched under it, and AdminError where Postgres cannot be reached
+    or refuses.
     """
-    connection = await psycopg.AsyncConnection.connect(
-        database_url, autocommit=True, connect_timeout=CONNECT_SECONDS, options="-c statement_timeout=5s"
-    )
-    async with connection:
+    async with transaction(database_url, application="anomaly-cache invalidate") as connection:
         rows = await connection.execute("SELECT DISTINCT namespace FROM coherence.tables ORDER BY namespace")
         known = [str(row[0]) for row in await rows.fetchall()]
         if namespace not in known:
