@@ -52,7 +52,7 @@ class Entry:
         return b"%s %s %s %s %s\n%s" % (
             VERSION,
             times,
-            _checksum(times, etag, text, self.body),
+            _checksum(self.query.namespace, times, etag, text, self.body),
             etag,
             text,
             self.body,
@@ -67,7 +67,7 @@ class Entry:
             raise MalformedEntry("not an entry of this format")
         _, stamp, stored_at, ttl, checksum, etag, text = fields
         body = wire[end + 1 :]
-        if checksum != _checksum(b"%s %s %s" % (stamp, stored_at, ttl), etag, text, body):
+        if checksum != _checksum(query.namespace, b"%s %s %s" % (stamp, stored_at, ttl), etag, text, body):
             raise MalformedEntry("checksum")
         if text != query.text.encode():
             raise MalformedEntry("other parameters")
@@ -83,9 +83,10 @@ def stamp_of(front: bytes) -> int | None:
     return parse_generation(fields[1]) if len(fields) > 2 and fields[0] == VERSION else None  # noqa: PLR2004
 
 
-def _checksum(times: bytes, etag: bytes, text: bytes, body: bytes) -> bytes:
+def _checksum(namespace: str, times: bytes, etag: bytes, text: bytes, body: bytes) -> bytes:
+    # The namespace is in the key alone. An entry that was copied to another's key must not pass for its answer.
     digest = hashlib.blake2b(times, digest_size=16)
-    for part in (etag, text):
+    for part in (namespace.encode(), etag, text):
         digest.update(b" %d " % len(part))
         digest.update(part)
     digest.update(body)
