@@ -8,6 +8,7 @@ import click
 from anomaly_cache.admin import AdminError
 from anomaly_cache.demo.errors import DemoError
 from anomaly_cache.demo.run import Options, run
+from anomaly_cache.demo.screen import say
 from anomaly_cache.demo.state import default_directory
 from anomaly_cache.servers.errors import ServerError
 
@@ -50,4 +51,4 @@ def demo(*, fresh: bool, rows: int, port: int, state: Path | None) -> None:
         asyncio.run(run(options))
     except (DemoError, ServerError, AdminError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo("The demo has ended; its data stays for the next one.")
+    say("The demo has ended; its data stays for the next one.")
