@@ -152,7 +152,7 @@ async def test_in_a_private_home_on_a_narrow_terminal_ctrl_c_ends_it(hidden_stat
     # Opened by the first process of a session, the terminal is the one whose keys send it signals.
     process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
         ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs), *demo, "--port", str(free_port())],
-        env=clean_environment(),
+        env={name: value for name, value in clean_environment().items() if name not in {"COLUMNS", "LINES"}},
         start_new_session=True,
     )
     os.set_blocking(ours, False)
