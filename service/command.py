@@ -12,7 +12,7 @@ from service.settings import ServiceSettings
 
 @click.command()
 def api() -> None:
-    r"""Serve the HTTP API: anomalies and transactions, read through the cache.
+    """Serve the HTTP API: anomalies and transactions, read through the cache.
 
     Answers come from this process' memory, from Redis, or from Postgres. Cached ones are used only while a listener
     vouches that the caches were told of every commit; without one, and without Redis, every answer comes from Postgres.
@@ -44,7 +44,7 @@ def api() -> None:
     \b
     Several workers on one port:
       uvicorn --factory service.app:create --workers 4 --no-access-log
-    """
+    """  # noqa: D301 - click wants the character
     try:
         settings = ServiceSettings.load()
     except SettingsError as error:
