@@ -14,7 +14,8 @@ ROWS = 40
 async def fill(system: System) -> None:
     """Have anomalies T0 (the newest) to T39, with their transactions, of four accounts, and nothing else."""
     await system.sql(
-        "TRUNCATE anomalies, transactions",
+        "DELETE FROM anomalies",
+        "DELETE FROM transactions",
         f"""INSERT INTO anomalies (transaction_id, account_id, amount, currency, score, detected_at)
             SELECT 'T' || i, 'ACC' || i % 4, 10 + i, 'EUR', 1 - i / 100.0, now() - i * interval '1 minute'
             FROM generate_series(0, {ROWS - 1}) AS i""",  # noqa: S608 - a constant
