@@ -43,9 +43,10 @@ class Invalidation:
 
 
 class Follower:
-    """Puts together what the logs of the replicas (by name) say."""
+    """Puts together what the logs of the replicas (by name) say of generations newer than `after`."""
 
-    def __init__(self, logs: dict[str, Path]) -> None:
+    def __init__(self, logs: dict[str, Path], *, after: int = 0) -> None:
+        self._after = after
         self._tails = {replica: Tail(path) for replica, path in logs.items()}
         self._pending: dict[tuple[str, int], Invalidation] = {}
 
@@ -70,6 +71,8 @@ class Follower:
         if not isinstance(entry, dict) or entry.get("event") != EVENT:
             return
         key = (str(entry["namespace"]), int(entry["generation"]))
+        if key[1] <= self._after:
+            return
         seen = self._pending.get(key)
         if seen is None:
             seen = Invalidation(*key, str(entry["cause"]), int(entry["notifications"]), now)

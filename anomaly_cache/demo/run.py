@@ -117,7 +117,8 @@ class Demo:
 
     async def _follow(self, replicas: list[Program]) -> None:
         logs = {str(each.port): each.child.log for each in replicas}
-        follower = Follower(logs)
+        # What the start itself invalidated is logged a moment later. Generations are times, in µs.
+        follower = Follower(logs, after=time.time_ns() // 1000)
         say()
         say("Invalidations as they reach each replica, with what they took from the listener. Ctrl-C ends the demo.")
         say()

@@ -74,6 +74,14 @@ def test_a_replica_that_does_not_report_is_waited_for_only_so_long(logs: dict[st
     assert describe(seen, ["8000", "8001"], 80).endswith("8000:   0.5 ms   8001:        ?")
 
 
+def test_generations_of_the_start_are_passed_over(logs: dict[str, Path]) -> None:
+    """What was invalidated before the demo was ready is nobody's change."""
+    follower = Follower(logs, after=2)
+    for path in logs.values():
+        add(path, line(2, 0.5) + line(3, 0.5))
+    assert [seen.generation for seen in follower.take(0.0)] == [3]
+
+
 def test_other_lines_are_passed_over(logs: dict[str, Path]) -> None:
     """Other events, and what is no JSON at all, make no line."""
     follower = Follower(logs)
