@@ -40,7 +40,7 @@ class Change:
         """Parse the JSON-ready form. Raises MalformedMessage."""
         match wire:
             case [str() | None as namespace, str() as cause, int() as notifications, *rows] if (
-                len(cause) <= CAUSE_MAX_LENGTH and notifications >= 0
+                len(cause) <= CAUSE_MAX_LENGTH and 0 <= notifications < GENERATION_LIMIT
             ):
                 return cls(namespace, cause, notifications, rows_from_wire(rows))
         raise MalformedMessage("not a change")
@@ -94,7 +94,7 @@ class Bump:
                 "made_at_us": int() as made_at_us,
                 "database": int() as database,
                 "acknowledge": bool() as acknowledge,
-            } if 0 <= previous < generation < GENERATION_LIMIT:
+            } if 0 <= previous < generation < GENERATION_LIMIT and 0 <= made_at_us < GENERATION_LIMIT:
                 return cls(
                     previous,
                     generation,

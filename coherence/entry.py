@@ -53,7 +53,7 @@ class Entry:
         text = self.query.text.encode()
         etag = self.etag.encode()
         page = _page_as_wire(self.page)
-        checksum = _checksum(times, etag, page, text, body=self.body)
+        checksum = _checksum(self.query.namespace, times, etag, page, text, body=self.body)
         return b"%s %s %s %s %s %s\n%s" % (VERSION, times, checksum, etag, page, text, self.body)
 
     @classmethod
@@ -65,7 +65,8 @@ class Entry:
             raise MalformedEntry("not an entry of this format")
         _, stamp, stored_at, ttl, checksum, etag, page, text = fields
         body = wire[end + 1 :]
-        if checksum != _checksum(b"%s %s %s" % (stamp, stored_at, ttl), etag, page, text, body=body):
+        times = b"%s %s %s" % (stamp, stored_at, ttl)
+        if checksum != _checksum(query.namespace, times, etag, page, text, body=body):
             raise MalformedEntry("checksum")
         if text != query.text.encode():
             raise MalformedEntry("other parameters")
@@ -87,9 +88,10 @@ def _page_as_wire(page: Page | None) -> bytes:
     return json.dumps(page and page.as_wire(), separators=(",", ":")).replace(" ", "\\u0020").encode()
 
 
-def _checksum(times: bytes, *parts: bytes, body: bytes) -> bytes:
+def _checksum(namespace: str, times: bytes, *parts: bytes, body: bytes) -> bytes:
+    # The namespace is in the key alone. An entry that was copied to another's key must not pass for its answer.
     digest = hashlib.blake2b(times, digest_size=16)
-    for part in parts:
+    for part in (namespace.encode(), *parts):
         digest.update(b" %d " % len(part))
         digest.update(part)
     digest.update(body)

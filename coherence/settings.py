@@ -77,6 +77,9 @@ class CoherenceSettings(BaseSettings):
             return cls()
         except ValidationError as error:
             raise SettingsError("\n".join(_complaints(error))) from None
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SettingsError(f".env: cannot be read: {reason}") from None
 
 
 def _first_reason(error: ValidationError) -> str:

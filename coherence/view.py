@@ -78,6 +78,8 @@ class View:
     """A generation that a poll showed us before its message came."""
     _awaited_until: float = -math.inf
     _leases_suspect_until: float = -math.inf
+    _overlong_until: float = -math.inf
+    """When a lease ends that was too long when we saw it. It is no better for having run down."""
 
     # -- reading
 
@@ -166,17 +168,28 @@ class View:
 
     def _refusal(self, poll: Poll, generation: int | None, pttl: float) -> Polled | None:
         if generation is None or pttl <= 0:
+            self._overlong_until = -math.inf
             return Polled.NO_LEASE
-        if pttl > self.lease + 0.001:
+        if self._overlong(poll.sent, pttl):
             return Polled.LEASE_TOO_LONG
         if poll.sent < self._leases_suspect_until:
             return Polled.CLOCK_SET_BACK
         return Polled.AHEAD if generation < poll.generation else None
 
+    def _overlong(self, sent: float, pttl: float) -> bool:
+        """Tell whether a lease is longer than we were promised, or was when we saw it before."""
+        ends = sent + pttl
+        if pttl > self.lease + 0.001:
+            self._overlong_until = ends
+        elif ends < self._overlong_until - self.lease or sent > self._overlong_until + self.lease:
+            # It ends at another time, or the one that we saw has ended: this is another.
+            self._overlong_until = -math.inf
+        return self._overlong_until > -math.inf
+
     def clock_set_back(self, now: float) -> Polled:
         """Redis' clock went back: any lease from before then may last too long, by no more than a lease.
 
-        One that would last longer still is refused by `polled`, which knows how long a lease can be.
+        One that lasts longer still is refused by `polled`, which knows how long a lease can be, to its end.
         """
         self._leases_suspect_until = now + 2 * self.lease
         self.revoke()

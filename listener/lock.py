@@ -49,8 +49,8 @@ class Lock:
         return int(rows[0][0]) if rows else None
 
     async def evict(self, holder: int) -> None:
-        """End the session `holder` if it holds the lock still. It has to be of the same role."""
+        """End the session `holder` if it holds the lock still, and wait a moment for that. Same role needed."""
         await self.session.run(
-            f"SELECT pg_terminate_backend(pid) FROM {_HELD} AND pid = %(holder)s",  # noqa: S608 - constants
+            f"SELECT pg_terminate_backend(pid, 100) FROM {_HELD} AND pid = %(holder)s",  # noqa: S608 - constants
             {"key": self.key, "holder": holder},
         )

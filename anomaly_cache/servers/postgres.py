@@ -1,7 +1,6 @@
 """A Postgres server of our own: initdb, start, stop."""
 
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -103,23 +102,23 @@ class Postgres:
         return self.child.kill()
 
     def _initialise(self) -> None:
+        """Make the cluster beside its place and move it there: an interrupted initdb leaves nothing half made."""
         self.directory.mkdir(parents=True, exist_ok=True)
         if self._account is not None and not self._account.can_enter(self.directory):
             raise ServerError(f"the user {self._account.name} cannot enter {self.directory}")
-        if self._data.exists():
-            shutil.rmtree(self._data)  # an initdb that was interrupted
-        self._data.mkdir(mode=0o700)
-        if self._account is not None:
-            self._account.give(self._data)
-        with tempfile.NamedTemporaryFile("w", dir=self.directory, prefix=".password.") as secret:
-            secret.write(self._password or "")
-            secret.flush()
+        with tempfile.TemporaryDirectory(dir=self.directory, prefix="initdb-") as name:
+            workshop = Path(name)
+            secret = workshop / "password"
+            secret.touch(mode=0o600)
+            secret.write_text(self._password or "")
             if self._account is not None:
-                self._account.give(Path(secret.name))
-            self._initdb(Path(secret.name))
+                self._account.give(workshop)
+                self._account.give(secret)
+            self._initdb(workshop / "data", secret)
+            (workshop / "data").rename(self._data)
 
-    def _initdb(self, password_file: Path) -> None:
-        command = [str(self._binaries.program("initdb")), "-D", str(self._data), "-U", "postgres"]
+    def _initdb(self, data: Path, password_file: Path) -> None:
+        command = [str(self._binaries.program("initdb")), "-D", str(data), "-U", "postgres"]
         command += ["-E", "UTF8", "--no-sync"]
         if self._binaries.major >= BUILTIN_LOCALES_SINCE:
             command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -142,7 +141,6 @@ class Postgres:
             extra_groups=None if account is None else [],
         )
         if done.returncode != 0:
-            shutil.rmtree(self._data)
             raise ServerError(f"initdb failed:\n{done.stdout}{done.stderr}".rstrip())
 
     def _is_ready(self) -> bool:

@@ -145,6 +145,12 @@ class System:
         """Return how many keys Redis has under a namespace."""
         return len(await self.redis.keys(f"{self.prefix}{namespace}:*"))
 
+    async def forget(self, namespace: str) -> None:
+        """Remove all that Redis has under a namespace."""
+        keys = await self.redis.keys(f"{self.prefix}{namespace}:*")
+        if keys:
+            await self.redis.unlink(*keys)
+
     async def metric(self, replica: int, name: str, **labels: str) -> float:
         """Return a sample of a replica's /metrics; 0 where there is none."""
         return sample((await self.clients[replica].get("/metrics")).text, name, labels)

@@ -23,69 +23,69 @@ async def shown_by_all(system: System) -> None:
     await asyncio.gather(*(system.shows(replica, PAGE, CONFIRMED, within=BOUND) for replica in (0, 1)))
 
 
-async def test_a_terminated_listening_session(system: System) -> None:
+async def test_a_terminated_listening_session(own_system: System) -> None:
     """pg_terminate_backend of the listener's session with an update in the gap: seen within the bound."""
-    await system.cached(PAGE)
-    async with await psycopg.AsyncConnection.connect(system.database_url) as connection:
+    await own_system.cached(PAGE)
+    async with await psycopg.AsyncConnection.connect(own_system.database_url) as connection:
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name LIKE 'anomaly-cache listener%'"
         )
         await connection.execute("UPDATE anomalies SET status = 'CONFIRMED' WHERE transaction_id = 'T0'")
-    await shown_by_all(system)
-    await system.cached(PAGE)
+    await shown_by_all(own_system)
+    await own_system.cached(PAGE)
 
 
-async def test_a_killed_listener(system: System) -> None:
+async def test_a_killed_listener(own_system: System) -> None:
     """Without a listener the cache turns itself off within the bound; with the next one it is on again."""
-    await system.cached(PAGE)
-    system.listeners[0].kill()
-    await change(system)
-    await shown_by_all(system)
+    await own_system.cached(PAGE)
+    own_system.listeners[0].kill()
+    await change(own_system)
+    await shown_by_all(own_system)
 
     async def bypasses() -> bool:
-        return all([layer(await system.get(replica, PAGE)) == "no-lease" for replica in (0, 1)])
+        return all([layer(await own_system.get(replica, PAGE)) == "no-lease" for replica in (0, 1)])
 
     await eventually(bypasses, within=2 * BOUND)
-    await system.start_listener()
-    await system.cached(PAGE)
+    await own_system.start_listener()
+    await own_system.cached(PAGE)
 
 
-async def test_a_stopped_listener(system: System) -> None:
+async def test_a_stopped_listener(own_system: System) -> None:
     """SIGSTOP for longer than the lease, a change meanwhile, SIGCONT: nothing old past the bound, then or later."""
-    await system.cached(PAGE)
-    system.listeners[0].pause()
-    await change(system)
-    await shown_by_all(system)
+    await own_system.cached(PAGE)
+    own_system.listeners[0].pause()
+    await change(own_system)
+    await shown_by_all(own_system)
 
     async def bypasses() -> bool:
-        return all([layer(await system.get(replica, PAGE)) == "no-lease" for replica in (0, 1)])
+        return all([layer(await own_system.get(replica, PAGE)) == "no-lease" for replica in (0, 1)])
 
     await eventually(bypasses, within=2 * BOUND)
-    system.listeners[0].resume()
-    await system.cached(PAGE)
-    await shown_by_all(system)
+    own_system.listeners[0].resume()
+    await own_system.cached(PAGE)
+    await shown_by_all(own_system)
 
 
-async def test_a_standby_serves_soon_after_a_kill(system: System) -> None:
+async def test_a_standby_serves_soon_after_a_kill(own_system: System) -> None:
     """A standby serves within a second, and changes are fast again."""
-    standby = await system.start_listener()
+    standby = await own_system.start_listener()
     await standby.logged("listener standby")
-    await system.cached(PAGE)
-    system.listeners[0].kill()
+    await own_system.cached(PAGE)
+    own_system.listeners[0].kill()
     started = time.perf_counter()
     await standby.logged("listener active")
     assert time.perf_counter() - started < 1.0
-    await change(system)
-    await shown_by_all(system)
-    await system.cached(PAGE)
+    await change(own_system)
+    await shown_by_all(own_system)
+    await own_system.cached(PAGE)
 
 
-async def test_a_process_restarted_in_the_middle(system: System) -> None:
+async def test_a_process_restarted_in_the_middle(own_system: System) -> None:
     """A replica that starts while changes are made never shows what was before its start."""
-    await system.cached(PAGE)
-    await change(system)
-    late = await system.start_replica()
-    assert system.replicas[2] is late
-    await system.shows(2, PAGE, CONFIRMED, within=0.5)
-    await system.cached(PAGE)
+    await own_system.cached(PAGE)
+    await change(own_system)
+    late = await own_system.start_replica()
+    assert own_system.replicas[2] is late
+    await own_system.shows(2, PAGE, CONFIRMED, within=0.5)
+    await own_system.cached(PAGE)

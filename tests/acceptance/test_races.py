@@ -8,6 +8,8 @@ from tests.support.processes import Programs
 from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
+ROWS_LEAST_BYTES = 500
+"""Postgres' answers that prepare a statement are smaller, and those with rows in them larger."""
 PAGE = f"{ANOMALIES}?limit=3"
 
 
@@ -29,7 +31,7 @@ async def held_up_load(system: System, proxy: Proxy, *, path: str, status: str) 
     """Hold back the answer to a SELECT of replica 0 while its row changes, then look for the old row anywhere."""
     wanted = ("CONFIRMED", "DISMISSED")[int(status) % 2]
     before = await system.generation()
-    proxy.hold_answers()
+    proxy.hold_answers(larger_than=ROWS_LEAST_BYTES)
     load = asyncio.create_task(system.get(0, path))
     await eventually(lambda: proxy.held)
     await system.sql(f"UPDATE anomalies SET status = '{wanted}' WHERE transaction_id = 'T1'")  # noqa: S608 - a test's
@@ -64,7 +66,7 @@ async def test_a_request_after_a_put_joins_no_earlier_load(
         await system.start_replica(DATABASE_URL=proxy.url)
         await system.start_replica()
         await system.caching()
-        proxy.hold_answers()
+        proxy.hold_answers(larger_than=ROWS_LEAST_BYTES)
         load = asyncio.create_task(system.get(0, PAGE))
         await eventually(lambda: proxy.held)
         await system.put_status(1, "T1", "CONFIRMED")

@@ -35,16 +35,16 @@ async def test_a_put_is_seen_by_every_replica_at_once(system: System) -> None:
             assert shown["T3"] == status, f"replica {replica}, turn {turn}"
 
 
-async def test_the_generation_of_a_put_makes_the_next_read_certain(system: System) -> None:
+async def test_the_generation_of_a_put_makes_the_next_read_certain(own_system: System) -> None:
     """A read that carries `Cache-Generation` never sees what was before, though nobody waits for acknowledgements."""
-    impatient = await system.start_replica(PUT_ACK_TIMEOUT_MS="0")
+    impatient = await own_system.start_replica(PUT_ACK_TIMEOUT_MS="0")
     path = f"{ANOMALIES}?limit=10"
-    await system.cached(path)
-    writer = system.replicas.index(impatient)
+    await own_system.cached(path)
+    writer = own_system.replicas.index(impatient)
     for turn in range(100):
         status = ("INVESTIGATED", "CONFIRMED")[turn % 2]
-        generation = (await system.put_status(writer, "T3", status)).headers["Cache-Generation"]
-        response = await system.get(turn % 2, path, headers={"Cache-Generation": generation})
+        generation = (await own_system.put_status(writer, "T3", status)).headers["Cache-Generation"]
+        response = await own_system.get(turn % 2, path, headers={"Cache-Generation": generation})
         assert dict(view(response))["T3"] == status
 
 

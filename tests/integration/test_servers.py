@@ -18,6 +18,7 @@ from anomaly_cache.servers.errors import ServerError, ServerNotFoundError
 from anomaly_cache.servers.ports import free_port
 from anomaly_cache.servers.postgres import Postgres
 from anomaly_cache.servers.reach import reachable, usable
+from tests.support.liveness import alive
 from tests.support.own_servers import ServerRoom
 from tests.support.waiting import eventually
 
@@ -93,7 +94,7 @@ async def test_servers_end_with_a_killed_parent(server_directory: Path) -> None:
     family += [child for process in family for child in process.children(recursive=True)]
     parent.kill()
     await parent.wait()
-    await eventually(lambda: not any(process.is_running() for process in family))
+    await eventually(lambda: not any(alive(process) for process in family))
 
 
 async def test_a_password_is_asked_for(server_directory: Path) -> None:

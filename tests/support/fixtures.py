@@ -112,6 +112,15 @@ def migrated_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def shared_migrated_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
+    """A database with sql/ applied that the tests of this process share."""
+    name = f"test_{uuid.uuid4().hex}"
+    _create(postgres_url, name, template=migrated_template)
+    yield _for_database(postgres_url, name)
+    _drop(postgres_url, name)
+
+
+@pytest.fixture(scope="session")
 def redis_databases(worker_id: str, testrun_workers: int) -> Iterator[int]:
     """Database numbers in turn; processes that share a server are given different ones."""
     own = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
@@ -179,6 +188,14 @@ def own_redis(own_room: ServerRoom) -> Callable[..., OwnValkey]:
 async def programs(tmp_path: Path) -> AsyncIterator[Programs]:
     """Starts the real API and listener as child processes; ends them by SIGTERM, which must exit with 0."""
     started = Programs(tmp_path)
+    yield started
+    await started.close()
+
+
+@pytest.fixture(scope="session")
+async def shared_programs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Programs]:
+    """As `programs`, for what the tests of this process share."""
+    started = Programs(tmp_path_factory.mktemp("programs"))
     yield started
     await started.close()
 

@@ -1,9 +1,11 @@
 """Servers of a test's own, which it may break as it likes."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
+
+import psutil
 
 from anomaly_cache.servers.account import server_account
 from anomaly_cache.servers.binaries import find_postgres, find_valkey
@@ -43,6 +45,16 @@ class OwnPostgres(Postgres):
         """End it, paused or not."""
         self.resume()
         return super().stop()
+
+    def kill(self) -> int:
+        """Crash the server and all its sessions, as a machine that goes down would."""
+        sessions = psutil.Process(self.pid).children(recursive=True)
+        code = super().kill()
+        for session in sessions:
+            with suppress(psutil.NoSuchProcess):
+                session.kill()
+        psutil.wait_procs(sessions, timeout=5)
+        return code
 
 
 class OwnValkey(Valkey):

@@ -23,7 +23,7 @@ class Proxy:
         self.target = (self._parts.hostname, self._parts.port)
         self.latency = latency
         self.flowing = True
-        self.answering = True
+        self.largest_answer: int | None = None
         self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -51,9 +51,9 @@ class Proxy:
         """Let nothing through in either direction; connections, new ones too, stay open and silent."""
         self.flowing = False
 
-    def hold_answers(self) -> None:
-        """Let requests through, but hold back what the server answers."""
-        self.answering = False
+    def hold_answers(self, *, larger_than: int) -> None:
+        """Let requests through, and answers of up to so many bytes; hold back a larger one, and what comes after it."""
+        self.largest_answer = larger_than
 
     @property
     def held(self) -> int:
@@ -62,7 +62,7 @@ class Proxy:
 
     def resume(self) -> None:
         """Let everything through again, what was held back included."""
-        self.flowing = self.answering = True
+        self.flowing, self.largest_answer = True, None
         for end in list(self._ends):
             end.flush()
 
@@ -151,11 +151,14 @@ class _End(asyncio.Protocol):
         """Whether something waits here."""
         return bool(self._held)
 
+    def _flows(self) -> bool:
+        largest = self._proxy.largest_answer if self.far else None
+        return self._proxy.flowing and (largest is None or len(self._held[0][1]) <= largest)
+
     def flush(self) -> None:
         """Send on what is due; while the proxy stalls, nothing is."""
         peer = self.peer
-        flowing = self._proxy.flowing and (self._proxy.answering or not self.far)
-        while self._held and flowing and peer is not None and peer._transport is not None:
+        while self._held and self._flows() and peer is not None and peer._transport is not None:
             due, data = self._held[0]
             wait = due - self._clock()
             if wait > 0:

@@ -1,0 +1,1 @@
+"""`anomaly-cache demo`: the whole system on one machine, with data and a tour."""

@@ -1,0 +1,145 @@
+"""The composition root: everything that answers HTTP, wired."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
+
+from coherence import events, logs
+from coherence.coherence import Coherence
+from coherence.settings import SettingsError
+from service.auth import Authentication, admin_only
+from service.boundary import Boundary, unrouted
+from service.database import Database
+from service.health import Health
+from service.journal import Journal
+from service.metrics import Metrics
+from service.multiprocess import share_metrics
+from service.queries import ANOMALIES, ANOMALY, NAMESPACES, TRANSACTIONS, Question
+from service.routes.cached import Cached
+from service.routes.changes import Invalidate, SetStatus
+from service.routes.operations import Exposition, Livez, Readyz, Stats
+from service.routes.resource import Resource
+from service.settings import ServiceSettings
+from service.supervision import Supervision
+from service.warming import Warming
+
+SAMPLE_SECONDS = 1.0
+"""How often the gauges are set, for the scrapes that another worker answers."""
+
+
+def create_app(
+    settings: ServiceSettings, *, on_failure: Callable[[], None], shared_metrics: Path | None = None
+) -> Starlette:
+    """Return the application. It connects to nothing before its lifespan starts.
+
+    `on_failure` is called when a background task has died and the process should end. `shared_metrics` is what
+    `share_metrics` returned.
+    """
+    metrics = Metrics(NAMESPACES, shared_metrics)
+    journal = Journal()
+
+    def observe(event: events.Event) -> None:
+        metrics(event)
+        if type(event) is not events.Hit:
+            journal(event)
+
+    database = Database(
+        settings.database_url.get_secret_value(),
+        size=settings.db_pool_size,
+        statement_timeout=settings.db_statement_timeout_ms / 1000,
+        observer=journal.database,
+    )
+    coherence = Coherence(
+        settings,
+        l1_bytes=settings.cache_l1_max_bytes,
+        max_loads=settings.max_loads,
+        ack_timeout=settings.put_ack_timeout_ms / 1000,
+        observer=observe,
+    )
+
+    def cached(question: Question, ttl: float) -> Cached:
+        return Cached(question, coherence=coherence, database=database, ttl=ttl, enabled=settings.cache_enabled)
+
+    anomalies = cached(ANOMALIES, settings.cache_ttl_anomalies)
+    warm_queries = [ANOMALIES.ask(text, "") for text in settings.warm_query_strings] if settings.cache_enabled else []
+    warming = Warming(warm_queries, cached=anomalies, coherence=coherence, timeout=settings.warm_timeout_seconds)
+    supervision = Supervision(on_failure)
+    health = Health(
+        coherence=coherence,
+        database=database,
+        warming=warming,
+        supervision=supervision,
+        cache_enabled=settings.cache_enabled,
+    )
+    anomaly: dict[str, ASGIApp] = {
+        "GET": cached(ANOMALY, settings.cache_ttl_anomalies),
+        "PUT": SetStatus(coherence=coherence, database=database),
+    }
+    resources = [
+        Resource(ANOMALIES.path, {"GET": anomalies}),
+        Resource(ANOMALY.path, anomaly),
+        Resource(TRANSACTIONS.path, {"GET": cached(TRANSACTIONS, settings.cache_ttl_short)}),
+        Resource("/api/v1/cache/stats", {"GET": Stats(coherence)}),
+        Resource("/api/v1/cache/invalidate", {"POST": admin_only(Invalidate(coherence=coherence))}),
+        Resource("/livez", {"GET": Livez()}),
+        Resource("/readyz", {"GET": Readyz(health)}),
+        Resource("/metrics", {"GET": Exposition(metrics, coherence=coherence, database=database)}),
+    ]
+
+    async def sample() -> NoReturn:
+        while True:
+            metrics.sample(coherence, database)
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with database.running() as looking, coherence.running() as hearing:
+            own = [asyncio.create_task(sample(), name="sample"), asyncio.create_task(warming.run(), name="warming")]
+            for task in (looking, hearing, own[0]):
+                supervision.watch(task)
+            supervision.watch(own[1], may_end=True)
+            try:
+                yield
+            finally:
+                supervision.stop()
+                for task in own:
+                    task.cancel()
+                await asyncio.gather(*own, return_exceptions=True)
+                journal.flush()
+
+    app = Starlette(
+        routes=[resource.route() for resource in resources],
+        middleware=[
+            Middleware(Boundary, count=metrics.request),
+            Middleware(Authentication, keys=settings.read_keys()),
+        ],
+        exception_handlers={HTTPException: unrouted},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def create() -> Starlette:
+    """Return the application for `uvicorn --factory service.app:create`, with any number of workers.
+
+    The settings come from the environment; where they are wrong, the process ends.
+    """
+    try:
+        settings = ServiceSettings.load()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        # Any other code, and uvicorn starts the worker again and again.
+        sys.exit(STARTUP_FAILURE)
+    logs.configure(settings.log_level, settings.log_format)
+    return create_app(settings, on_failure=lambda: signal.raise_signal(signal.SIGTERM), shared_metrics=share_metrics())

@@ -1,0 +1,89 @@
+"""The bodies of requests: JSON objects, small and unambiguous."""
+
+import json
+from http import HTTPStatus
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from service.parameters import faults_of
+from service.problems import Fault, Problem, invalid
+from service.responses import header_values
+
+BODY_LIMIT = 64 * 1024
+
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read_json(scope: Scope, receive: Receive, model: type[M]) -> M:
+    """Return the checked body of a request.
+
+    Raises the Problem: 413 over BODY_LIMIT bytes, 415 for another content type, 400 for what is no JSON, 422 for
+    JSON that is not what `model` describes.
+    """
+    _check_content_type(scope)
+    body = await _read(scope, receive)
+    try:
+        document = json.loads(body.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise Problem(HTTPStatus.BAD_REQUEST, "malformed-json", "the body is not JSON") from None
+    if not isinstance(document, dict):
+        raise invalid(Fault("body", "must be a JSON object"))
+    try:
+        return model.model_validate(document, strict=True)
+    except ValidationError as error:
+        raise invalid(*faults_of(error)) from None
+
+
+def _check_content_type(scope: Scope) -> None:
+    given = header_values(scope, b"content-type")
+    media_type, _, parameters = given[0].partition(b";") if len(given) == 1 else (b"", b"", b"")
+    charset = parameters.strip().lower().replace(b'"', b"")
+    if media_type.strip().lower() != b"application/json" or charset not in {b"", b"charset=utf-8"}:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "the Content-Type must be application/json",
+            headers=[(b"accept", b"application/json")],
+        )
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    for value in header_values(scope, b"content-length"):
+        if value.isdigit() and int(value[:19]) > BODY_LIMIT:
+            raise _too_large()
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > BODY_LIMIT:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _too_large() -> Problem:
+    # What is left of the body would be taken for the next request.
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "content-too-large",
+        f"the body is larger than {BODY_LIMIT} bytes",
+        headers=[(b"connection", b"close")],
+    )
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise invalid(Fault(name, "must be given once"))
+        members[name] = value
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,69 @@
+"""The outermost layer: every request is counted, and every way to fail is answered with a problem document."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from coherence.gate import Overloaded
+from service.problems import Problem, not_found, unavailable
+
+UNMATCHED = "unmatched"
+TEMPLATE = "anomaly_cache.template"
+"""Where in an ASGI scope the template of the request's route stands."""
+
+CLIENT_WENT = 499
+"""What nginx logs where a client does not wait for its answer."""
+
+
+async def unrouted(_: Request, error: Exception) -> Response:
+    """Turn the router's own exceptions into problems; to be used as a Starlette exception handler."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        raise not_found("there is nothing at this path") from None
+    raise error
+
+
+class Boundary:
+    """ASGI middleware. `count(route template, method, status)` is called once a request."""
+
+    def __init__(self, app: ASGIApp, count: Callable[[str, str, int], None]) -> None:
+        self._app = app
+        self._count = count
+        self._log: structlog.stdlib.BoundLogger = structlog.get_logger("service")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and answer it where that fails."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            status = CLIENT_WENT
+        except Exception as error:
+            if status:
+                raise
+            await self._problem_of(scope, error).send(scope, watched)
+        finally:
+            self._count(scope.get(TEMPLATE, UNMATCHED), scope["method"], status or HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def _problem_of(self, scope: Scope, error: Exception) -> Problem:
+        if isinstance(error, Problem):
+            return error
+        if isinstance(error, Overloaded):
+            return unavailable("overloaded", "too many requests wait for the database", error.retry_after)
+        route = scope.get(TEMPLATE, UNMATCHED)
+        self._log.error("request failed", method=scope["method"], route=route, exc_info=error)
+        return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "something went wrong; the log says what")

@@ -1,0 +1,150 @@
+"""The API's Prometheus metrics: an observer of what the cache, the database and the routes do."""
+
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+
+from coherence import events
+from coherence.coherence import Coherence
+from coherence.view import Received
+from service.database import Database
+from service.instruments import Instruments
+from service.multiprocess import collector
+
+ERRORS = ("get", "set", "decode", "publish")
+CAUSES = frozenset(
+    {"insert", "update", "delete", "truncate", "invalidate", "many", "put", "gap", "resync", "triggers", "redis-behind"}
+    | {"unknown", "unparsable"}
+)
+METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"})
+EVERYTHING = "*"
+OTHER = "other"
+
+
+class Metrics:
+    """Counts. `namespaces` are those that have labels of their own; `shared` is the workers' common directory."""
+
+    def __init__(self, namespaces: Iterable[str], shared: Path | None = None) -> None:
+        self._namespaces = frozenset(namespaces)
+        self._shared = shared
+        self._registry = CollectorRegistry()
+        if shared is None:
+            ProcessCollector(registry=self._registry)
+            PlatformCollector(registry=self._registry)
+        self._made = made = Instruments(self._registry)
+        made.build.labels(version("anomaly-cache")).set(1)
+        for operation in ERRORS:
+            made.errors.labels(operation)
+        for namespace in self._namespaces:
+            made.misses.labels(namespace)
+            made.joins.labels(namespace)
+        # A bound child costs a quarter of looking it up by its labels.
+        self._hits = {
+            (namespace, layer): (made.hits.labels(namespace), made.layer_hits.labels(namespace, layer))
+            for namespace in self._namespaces
+            for layer in ("l1", "l2")
+        }
+        self._requests: dict[tuple[str, str, int], Any] = {}
+        self._take: dict[type, Callable[[Any], None]] = {
+            events.Hit: self._hit,
+            events.Missed: self._missed,
+            events.Bypassed: self._bypassed,
+            events.Joined: self._joined,
+            events.Loaded: self._loaded,
+            events.Shed: self._shed,
+            events.Operated: self._operated,
+            events.Rejected: self._rejected,
+            events.Invalidated: self._invalidated,
+            events.ViewPolled: self._polled,
+            events.Subscribed: self._subscribed,
+            events.Acknowledged: self._acknowledged,
+        }
+
+    def __call__(self, event: events.Event) -> None:
+        """Take an event of the cache."""
+        self._take[type(event)](event)
+
+    def request(self, route: str, method: str, status: int) -> None:
+        """Count an answered request. `route` is a template, not a path."""
+        identity = (route, method, status)
+        child = self._requests.get(identity)
+        if child is None:
+            known = method if method in METHODS else OTHER
+            child = self._made.requests.labels(route, known, str(status))
+            if known is not OTHER:
+                self._requests[identity] = child
+        child.inc()
+
+    def sample(self, coherence: Coherence, database: Database) -> None:
+        """Set the gauges to what is true now."""
+        made = self._made
+        made.l1_entries.set(len(coherence.l1))
+        made.l1_bytes.set(coherence.l1.bytes)
+        made.l1_max_bytes.set(coherence.l1.max_bytes)
+        made.generation.set(coherence.view.generation)
+        lease_left = coherence.lease_left
+        made.lease_left.set(lease_left)
+        made.view_valid.set(lease_left > 0)
+        made.redis_up.set(coherence.backplane.reachable)
+        made.database_up.set(database.available)
+
+    def exposition(self) -> bytes:
+        """Return the text of `/metrics`: of all workers, where there are several."""
+        return generate_latest(self._registry if self._shared is None else collector(self._shared))
+
+    def _hit(self, event: events.Hit) -> None:
+        for child in self._hits[event.namespace, event.layer]:
+            child.inc()
+
+    def _missed(self, event: events.Missed) -> None:
+        self._made.misses.labels(event.namespace).inc()
+
+    def _bypassed(self, event: events.Bypassed) -> None:
+        self._made.bypasses.labels(event.namespace, event.reason).inc()
+
+    def _joined(self, event: events.Joined) -> None:
+        self._made.joins.labels(event.namespace).inc()
+
+    def _loaded(self, event: events.Loaded) -> None:
+        self._made.loads.labels(event.namespace, event.outcome).inc()
+        self._made.load_seconds.labels(event.namespace).observe(event.seconds)
+
+    def _shed(self, event: events.Shed) -> None:
+        self._made.shed.labels(event.namespace).inc()
+
+    def _operated(self, event: events.Operated) -> None:
+        if event.error is not None:
+            self._made.errors.labels(event.operation).inc()
+        if event.seconds > 0:
+            self._made.operation_seconds.labels(event.operation).observe(event.seconds)
+
+    def _rejected(self, _: events.Rejected) -> None:
+        self._made.errors.labels("decode").inc()
+
+    def _invalidated(self, event: events.Invalidated) -> None:
+        if event.received is Received.OLD:
+            return
+        if event.latency is not None:
+            self._made.invalidation_seconds.observe(event.latency)
+        if event.received is Received.GAP:
+            self._made.invalidations.labels(EVERYTHING, "gap").inc()
+            return
+        for change in event.bump.changes:
+            # Anybody may announce anything; labels are ours.
+            namespace = change.namespace if change.namespace in self._namespaces else OTHER
+            cause = change.cause if change.cause in CAUSES else OTHER
+            self._made.invalidations.labels(EVERYTHING if change.namespace is None else namespace, cause).inc()
+
+    def _polled(self, event: events.ViewPolled) -> None:
+        self._made.polls.labels(event.outcome.value).inc()
+
+    def _subscribed(self, _: events.Subscribed) -> None:
+        self._made.subscriptions.inc()
+
+    def _acknowledged(self, event: events.Acknowledged) -> None:
+        self._made.acknowledgements.labels("received").inc(event.received)
+        self._made.acknowledgements.labels("missing").inc(max(0, event.expected - event.received))
+        self._made.acknowledgement_seconds.observe(event.seconds)

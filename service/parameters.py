@@ -1,0 +1,101 @@
+"""From the text of a request to checked parameters in one canonical form, with every default filled in."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from service.problems import Fault, Problem, invalid
+
+QUERY_STRING_LIMIT = 4096
+TEXT_MAX_LENGTH = 256
+BIGINT_MAX = 2**63 - 1
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+
+
+def _integer(value: object) -> object:
+    if isinstance(value, str) and not _INTEGER.fullmatch(value):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _decimal(value: object) -> object:
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise ValueError("must be a decimal number")
+    return value
+
+
+def _positive_zero(value: float) -> float:
+    return value + 0.0
+
+
+def _without_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not contain NUL")
+    return value
+
+
+Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=1000)]
+Offset = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=BIGINT_MAX)]
+Score = Annotated[
+    float, BeforeValidator(_decimal), Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(_positive_zero)
+]
+Text = Annotated[str, Field(min_length=1, max_length=TEXT_MAX_LENGTH), AfterValidator(_without_nul)]
+Status = Literal["NEW", "INVESTIGATING", "INVESTIGATED", "CONFIRMED", "DISMISSED"]
+
+
+class Parameters(BaseModel):
+    """Base of what a route takes. Unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+def parse_query_string(raw: bytes) -> dict[str, str]:
+    """Return the parameters of a query string. Raises the 422 Problem for repeated or empty ones, and for bad UTF-8."""
+    if len(raw) > QUERY_STRING_LIMIT:
+        detail = f"the query string is longer than {QUERY_STRING_LIMIT} bytes"
+        raise Problem(HTTPStatus.REQUEST_URI_TOO_LONG, "uri-too-long", detail)
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict")
+    except UnicodeError:
+        raise invalid(Fault("query", "must be percent-encoded UTF-8")) from None
+    parameters: dict[str, str] = {}
+    for name, value in pairs:
+        if name in parameters:
+            raise invalid(Fault(name, "must be given once"))
+        if not value:
+            raise invalid(Fault(name, "must not be empty"))
+        parameters[name] = value
+    return parameters
+
+
+def validate(model: type[P], values: Mapping[str, object]) -> P:
+    """Return the checked parameters. Raises the 422 Problem, which names each that is wrong."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise invalid(*faults_of(error)) from None
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Return what pydantic found, by field, without the values."""
+    return [
+        Fault(".".join(str(part) for part in found["loc"]), _reason(found["type"], found["msg"]))
+        for found in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _reason(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "unknown"
+    if kind == "missing":
+        return "is missing"
+    return message.removeprefix("Value error, ").removeprefix("Input ")

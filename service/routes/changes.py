@@ -1,0 +1,73 @@
+"""What changes something: PUT of an anomaly's status, and the invalidation of a namespace."""
+
+import json
+from http import HTTPStatus
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive, Scope, Send
+
+from coherence.changes import Change
+from coherence.coherence import Coherence
+from service.bodies import read_json
+from service.database import Database
+from service.parameters import Status
+from service.problems import Fault, invalid, unavailable
+from service.queries import ANOMALY, NAMESPACES, SET_STATUS
+from service.responses import JSON, NO_STORE, respond
+from service.routes.cached import CACHE_GENERATION
+
+
+class NewStatus(BaseModel):
+    """Body of a PUT of an anomaly."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    new_status: Status
+
+
+class Invalidation(BaseModel):
+    """Body of an invalidation."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    namespace: str = Field(min_length=1)
+
+
+class SetStatus:
+    """The ASGI handler of PUT: commit, announce, answer with the row as a GET would show it."""
+
+    def __init__(self, *, coherence: Coherence, database: Database) -> None:
+        self._coherence = coherence
+        self._database = database
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a PUT. Raises Problems: 400, 404, 413, 415, 422, 503."""
+        query = ANOMALY.ask(scope["query_string"], scope["path_params"][ANOMALY.path_parameter])
+        wanted = await read_json(scope, receive, NewStatus)
+        rows = await self._database.rows(SET_STATUS, {**query.parameters, "status": wanted.new_status})
+        body = ANOMALY.body(query, rows)
+        published = await self._coherence.publish([Change(ANOMALY.namespace, "put")])
+        headers = [JSON, NO_STORE]
+        if published.generation is not None:
+            headers.append((CACHE_GENERATION, b"%d" % published.generation))
+        await respond(scope, send, 200, headers, body)
+
+
+class Invalidate:
+    """The ASGI handler of POST: everything that is cached of a namespace is outdated now, in every process."""
+
+    def __init__(self, *, coherence: Coherence) -> None:
+        self._coherence = coherence
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a POST. Raises Problems: 400, 413, 415, 422, and 503 where Redis cannot be reached."""
+        namespace = (await read_json(scope, receive, Invalidation)).namespace
+        if namespace not in NAMESPACES:
+            raise invalid(Fault("namespace", f"must be one of {', '.join(sorted(NAMESPACES))}"))
+        published = await self._coherence.publish([Change(namespace, "invalidate", 0)])
+        if published.generation is None:
+            raise unavailable("redis-unavailable", "Redis cannot be reached; this process trusts its cache no more")
+        self._coherence.sweep(namespace)
+        body = json.dumps({"namespace": namespace, "generation": published.generation}).encode()
+        headers = [JSON, NO_STORE, (CACHE_GENERATION, b"%d" % published.generation)]
+        await respond(scope, send, HTTPStatus.OK, headers, body)

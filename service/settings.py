@@ -1,0 +1,168 @@
+"""The API's settings."""
+
+from pathlib import Path
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import ByteSize, Field, SecretStr, ValidationInfo, field_validator
+
+from coherence.settings import CoherenceSettings
+from service.auth import KeyRing
+from service.problems import Problem
+from service.queries import ANOMALIES
+
+RESERVED_CONNECTIONS = 2
+"""Connections that loads leave to PUTs and health checks, unless told otherwise."""
+
+NO_WARMING = "none"
+MIB = 2**20
+
+
+class ServiceSettings(CoherenceSettings):
+    """What the API needs beside Redis: Postgres, the keys, the TTLs and bounds."""
+
+    database_url: SecretStr = Field(
+        description="The Postgres to read from: postgresql://user:password@host:port/database. It must be the primary."
+    )
+    db_pool_size: int = Field(10, ge=2, le=1000, description="Most Postgres connections of one process.")
+    db_max_concurrent_loads: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Most cache misses and bypasses that read from Postgres at once; others wait up to 2 s. "
+        "It must be less than DB_POOL_SIZE, so that updates and health checks find a connection. "
+        "Default: DB_POOL_SIZE less 2, but at least 1.",
+    )
+    db_statement_timeout_ms: int = Field(
+        1500,
+        ge=50,
+        le=60_000,
+        description="How long a statement may run in Postgres, in milliseconds. "
+        "A Postgres that does not answer at all is given up 250 ms later.",
+    )
+    cache_enabled: bool = Field(True, description="Whether reads may come from the cache.")
+    cache_ttl_anomalies: int = Field(
+        60,
+        ge=1,
+        le=86_400,
+        description="How long answers about anomalies are kept, in seconds. Jitter adds up to 10 %.",
+    )
+    cache_ttl_short: int = Field(
+        30,
+        ge=1,
+        le=86_400,
+        description="How long answers about transactions are kept, in seconds. Jitter adds up to 10 %.",
+    )
+    cache_l1_max_bytes: ByteSize = Field(
+        ByteSize(64 * MIB),
+        ge=0,
+        description="Most memory for the process' own cache: bytes, or with a unit, as in 64MiB.",
+    )
+    put_ack_timeout_ms: int = Field(
+        100,
+        ge=0,
+        le=5000,
+        description="How long a PUT waits for the other processes to say that they know of the change, "
+        "in milliseconds.",
+    )
+    api_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all.")
+    api_port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 for any that is free.")
+    api_keys: SecretStr | None = Field(
+        None,
+        description="The API keys, as role=key,role=key. Roles: analyst, admin. "
+        "Several keys a role may be given, for rotation. "
+        "A key has at least 16 characters, and no comma or equals sign.",
+    )
+    api_keys_file: Path | None = Field(
+        None,
+        validate_default=True,
+        description="A file with the API keys, in the form of API_KEYS or one role=key a line; instead of API_KEYS.",
+    )
+    warm_queries: str = Field(
+        "limit=100&offset=0&status=NEW limit=100&offset=0&min_score=0.8",
+        description="Query strings of /api/v1/anomalies to load into the cache at start, parted by blanks; "
+        "`none` for no warming.",
+    )
+    warm_timeout_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=600,
+        allow_inf_nan=False,
+        description="How long warming may take, and so hold up /readyz, in seconds.",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_conninfo(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if "://" in text and not text.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must begin with postgresql://")
+        try:
+            conninfo_to_dict(text)
+        except ProgrammingError:
+            # The error's own text may quote the password.
+            raise ValueError("cannot be read: expected postgresql://user:password@host:port/database") from None
+        return value
+
+    @field_validator("warm_queries")
+    @classmethod
+    def _are_queries(cls, value: str) -> str:
+        for text in _query_strings(value):
+            try:
+                ANOMALIES.ask(text, "")
+            except Problem as problem:
+                raise ValueError(f"{text.decode()!r} is no query of {ANOMALIES.path}: {problem.detail}") from None
+        return value
+
+    @field_validator("db_max_concurrent_loads")
+    @classmethod
+    def _leaves_a_connection(cls, value: int | None, info: ValidationInfo) -> int | None:
+        size = info.data.get("db_pool_size")
+        if value is not None and size is not None and value >= size:
+            raise ValueError(f"must be less than DB_POOL_SIZE, which is {size}")
+        return value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            KeyRing.parse(value.get_secret_value())
+        return value
+
+    @field_validator("api_keys_file")
+    @classmethod
+    def _holds_keys(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "api_keys" in info.data and (value is None) == (info.data["api_keys"] is None):
+            raise ValueError("give either API_KEYS or API_KEYS_FILE")
+        if value is not None:
+            KeyRing.parse(_text_of(value))
+        return value
+
+    @property
+    def max_loads(self) -> int:
+        """How many loads may read from Postgres at once."""
+        return self.db_max_concurrent_loads or max(1, self.db_pool_size - RESERVED_CONNECTIONS)
+
+    @property
+    def warm_query_strings(self) -> tuple[bytes, ...]:
+        """The query strings to warm the cache with."""
+        return _query_strings(self.warm_queries)
+
+    def read_keys(self) -> KeyRing:
+        """Return the API keys, from the file where there is one."""
+        if self.api_keys is not None:
+            return KeyRing.parse(self.api_keys.get_secret_value())
+        assert self.api_keys_file is not None  # noqa: S101 - validated
+        return KeyRing.parse(_text_of(self.api_keys_file))
+
+
+def _query_strings(text: str) -> tuple[bytes, ...]:
+    return () if text == NO_WARMING else tuple(part.removeprefix("?").encode() for part in text.split())
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ValueError(f"cannot read {path}: {reason}") from None

@@ -1,0 +1,5 @@
+-- What the listener may do: connect, listen (as anyone who may connect), and look at the audit. It sees no row of any table.
+DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO anomaly_listener', current_database()); END $$;
+GRANT USAGE ON SCHEMA coherence TO anomaly_listener;
+GRANT SELECT ON coherence.watched TO anomaly_listener;
+GRANT EXECUTE ON FUNCTION coherence.audit() TO anomaly_listener;

@@ -1,0 +1,1 @@
+"""compose.yaml tried for real, build included: `python -m tests.compose`."""

@@ -1,0 +1,88 @@
+"""The bound on how many loads the database gets at once."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from coherence.gate import Gate, Overloaded
+from tests.support.waiting import eventually
+
+
+async def test_as_many_as_there_are_places_are_let_in() -> None:
+    """The bound holds under a crowd, and everybody gets in at last."""
+    gate = Gate(3, patience=30)
+    inside = most = 0
+    may_leave = asyncio.Event()
+
+    async def visit() -> None:
+        nonlocal inside, most
+        async with gate.place():
+            inside += 1
+            most = max(most, inside)
+            await may_leave.wait()
+            inside -= 1
+
+    visits = [asyncio.create_task(visit()) for _ in range(20)]
+    await eventually(lambda: inside == 3)
+    may_leave.set()
+    await asyncio.gather(*visits)
+    assert most == 3
+
+
+async def test_who_waits_too_long_is_turned_away() -> None:
+    """Past the patience it is Overloaded, with a word on when to come back; the place is not lost by it."""
+    gate = Gate(1, patience=0.05)
+    async with gate.place():
+        with pytest.raises(Overloaded) as turned_away:
+            async with gate.place():
+                pytest.fail("there was no place")
+        assert turned_away.value.retry_after >= 1
+    async with gate.place():
+        pass
+
+
+async def test_a_place_comes_free_however_its_holder_leaves() -> None:
+    """An error inside, and a cancellation inside or in the queue, cost no place."""
+    gate = Gate(1, patience=30)
+    with pytest.raises(ZeroDivisionError):
+        async with gate.place():
+            _ = 1 / 0
+
+    async def stay() -> None:
+        async with gate.place():
+            await asyncio.Event().wait()
+
+    holder = asyncio.create_task(stay())
+    queued = [asyncio.create_task(stay()) for _ in range(3)]
+    await asyncio.sleep(0)
+    for task in (queued[0], holder, queued[1], queued[2]):
+        task.cancel()
+    await asyncio.gather(holder, *queued, return_exceptions=True)
+    async with gate.place():
+        pass
+
+
+async def test_time_running_out_in_the_moment_a_place_comes_free_costs_none() -> None:
+    """Whoever wins, all places are there afterwards."""
+    gate = Gate(2, patience=0.001)
+
+    async def visit(number: int) -> None:
+        try:
+            async with gate.place():
+                await asyncio.sleep(0.001 * (number % 3))
+        except Overloaded:
+            return
+
+    await asyncio.gather(*(visit(number) for number in range(200)))
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(gate.place())
+
+
+async def test_the_holders_own_timeout_is_its_own() -> None:
+    """A TimeoutError raised inside is not taken for a full gate."""
+    gate = Gate(1, patience=30)
+    with pytest.raises(TimeoutError):
+        async with gate.place():
+            raise TimeoutError
