@@ -3,12 +3,15 @@
 --     psql -v ON_ERROR_STOP=1 -1 -f 020_coherence.sql -f 021_coherence_watched.sql -f 022_coherence_watch.sql
 --
 --     SELECT coherence.watch('public.orders', 'orders');   -- announce its changes; again: repair what is broken
+--     SELECT coherence.watch('public.orders', 'orders', '{id,status,placed_at}');  -- and which rows, by these columns
 --     SELECT * FROM coherence.watched;                     -- is every trigger there, enabled and unchanged?
 --     SELECT coherence.invalidate('orders');               -- announce a change that no trigger can see
 --     SELECT coherence.unwatch('public.orders');           -- works for a table that is gone, too
 --
 -- A payload is {"ns": "orders", "op": "insert"}; op is insert, update, delete, truncate or invalidate; ns null means
 -- every namespace. Equal payloads of one transaction are delivered once. A table may be watched in several namespaces.
+-- Where columns are watched and few rows changed, "columns" names them and "rows" has of each row [old, new] values, with
+-- null for a row that was not there before or is not there now. Which old row belongs to which new one is not said.
 --
 -- Who calls watch and unwatch owns the table and may write coherence.tables. Who writes the table needs nothing.
 -- NOTIFY is at odds with PREPARE TRANSACTION: Postgres refuses to prepare a transaction that changed a watched table.
@@ -22,8 +25,11 @@ CREATE TABLE IF NOT EXISTS coherence.tables (
     namespace   text COLLATE "C" NOT NULL CHECK (namespace ~ '^[a-z][a-z0-9_-]{0,62}$' AND namespace <> 'coherence'),
     -- The table that had this name when watch was called: another one of the same name is not watched.
     relation    regclass NOT NULL,
+    -- What a notification tells of each changed row; nothing: it says that rows changed, and not which.
+    columns     name[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (schema_name, table_name, namespace)
 );
+ALTER TABLE coherence.tables ADD COLUMN IF NOT EXISTS columns name[] NOT NULL DEFAULT '{}';
 
 -- The trigger function as it was installed, for the audit to compare with and for watch to restore.
 CREATE TABLE IF NOT EXISTS coherence.functions (
@@ -32,29 +38,62 @@ CREATE TABLE IF NOT EXISTS coherence.functions (
     source     text NOT NULL
 );
 
--- The trigger function; its arguments are namespaces. It runs with its owner's rights and a search_path of its own,
--- so that it works for any writer. A statement that changed no row announces nothing.
+-- The values of `columns` in a row, as JSON.
+CREATE OR REPLACE FUNCTION coherence.picked(changed jsonb, columns name[]) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+AS $$ SELECT jsonb_agg(changed -> c::text ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u (c, n) $$;
+
+-- The trigger function; its arguments are the columns to tell of, and namespaces. It runs with its owner's rights and
+-- settings of its own, so that it works, and writes values in the same form, for any writer. A statement that changed no
+-- row announces nothing. One that changed many, or one more in a transaction that has, does not say which: so a job of a
+-- million rows makes a handful of notifications, and no payload comes near the 8,000 bytes that NOTIFY refuses, and that
+-- would fail the writer.
 CREATE OR REPLACE FUNCTION coherence.announce() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET extra_float_digits = 1
 AS $$
 DECLARE
+    most_rows CONSTANT integer := 100;
+    columns   name[] := TG_ARGV[0];
     namespace text;
+    spent     text := current_setting('coherence.rows', true);
+    amount    integer := 1;
+    head      jsonb;
     payload   text;
+    changed   jsonb;
 BEGIN
     IF TG_LEVEL = 'STATEMENT' AND TG_OP IN ('INSERT', 'UPDATE') THEN
-        IF NOT EXISTS (SELECT FROM new_rows) THEN
-            RETURN NULL;
-        END IF;
+        amount := count(*) FROM (SELECT FROM new_rows LIMIT most_rows + 1) AS r;
     ELSIF TG_LEVEL = 'STATEMENT' AND TG_OP = 'DELETE' THEN
-        IF NOT EXISTS (SELECT FROM old_rows) THEN
-            RETURN NULL;
+        amount := count(*) FROM (SELECT FROM old_rows LIMIT most_rows + 1) AS r;
+    END IF;
+    IF amount = 0 THEN
+        RETURN NULL;
+    END IF;
+    IF columns <> '{}' AND TG_OP <> 'TRUNCATE' THEN
+        amount := amount + CASE WHEN spent ~ '^[0-9]{1,6}$' THEN spent::integer ELSE 0 END;
+        PERFORM set_config('coherence.rows', least(amount, most_rows + 1)::text, true);
+        IF amount <= most_rows THEN
+            IF TG_LEVEL = 'ROW' THEN
+                changed := jsonb_build_array(jsonb_build_array(
+                    CASE WHEN TG_OP <> 'INSERT' THEN coherence.picked(to_jsonb(OLD), columns) END,
+                    CASE WHEN TG_OP <> 'DELETE' THEN coherence.picked(to_jsonb(NEW), columns) END));
+            ELSIF TG_OP = 'INSERT' THEN
+                changed := jsonb_agg(jsonb_build_array(NULL, coherence.picked(to_jsonb(r), columns))) FROM new_rows AS r;
+            ELSIF TG_OP = 'DELETE' THEN
+                changed := jsonb_agg(jsonb_build_array(coherence.picked(to_jsonb(r), columns), NULL)) FROM old_rows AS r;
+            ELSE
+                changed := jsonb_agg(jsonb_build_array(coherence.picked(o.r, columns), coherence.picked(n.r, columns)))
+                    FROM (SELECT row_number() OVER () AS i, to_jsonb(r) AS r FROM old_rows AS r) AS o
+                    FULL JOIN (SELECT row_number() OVER () AS i, to_jsonb(r) AS r FROM new_rows AS r) AS n USING (i);
+            END IF;
         END IF;
     END IF;
-    FOREACH namespace IN ARRAY TG_ARGV LOOP
-        payload := jsonb_build_object('ns', namespace, 'op', lower(TG_OP));
-        -- NOTIFY refuses 8,000 bytes, and a refusal would fail the writer.
+    FOREACH namespace IN ARRAY TG_ARGV[1:] LOOP
+        head := jsonb_build_object('ns', namespace, 'op', lower(TG_OP));
+        payload := head || CASE WHEN changed IS NULL THEN '{}'
+                                ELSE jsonb_build_object('columns', columns, 'rows', changed) END;
         IF octet_length(payload) > 7500 THEN
-            payload := jsonb_build_object('ns', NULL, 'op', lower(TG_OP));
+            payload := head;
         END IF;
         PERFORM pg_notify('coherence', payload);
     END LOOP;
@@ -89,4 +128,5 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION coherence.announce(), coherence.checked(text), coherence.invalidate(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION coherence.announce(), coherence.picked(jsonb, name[]), coherence.checked(text),
+    coherence.invalidate(text) FROM PUBLIC;

@@ -4,7 +4,8 @@
 -- The trigger function as it should be, and whether the one that is there is it.
 CREATE OR REPLACE VIEW coherence.announcer AS
 SELECT f.definition, p.oid, p.xmin AS version,
-       coalesce(p.prosecdef AND p.proconfig = '{"search_path=pg_catalog, pg_temp"}' AND p.prosrc = f.source, false) AS unchanged
+       coalesce(p.prosecdef AND p.prosrc = f.source AND p.proconfig
+                = '{"search_path=pg_catalog, pg_temp",TimeZone=UTC,extra_float_digits=1}', false) AS unchanged
   FROM coherence.functions f
   LEFT JOIN pg_catalog.pg_proc p ON p.oid = to_regprocedure('coherence.announce()')
  WHERE f.name = 'announce';
@@ -14,31 +15,36 @@ SELECT f.definition, p.oid, p.xmin AS version,
 -- rewritten, or the trigger or its function touched, even if all was put back since.
 CREATE OR REPLACE VIEW coherence.triggers AS
 WITH RECURSIVE tree AS (
-    SELECT t.schema_name, t.table_name, t.namespace, c.oid AS relation
+    SELECT t.schema_name, t.table_name, t.namespace, t.columns, c.oid AS relation
       FROM coherence.tables t
       JOIN pg_catalog.pg_namespace n ON n.nspname = t.schema_name
       JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.table_name
     UNION
-    SELECT tree.schema_name, tree.table_name, tree.namespace, i.inhrelid
+    SELECT tree.schema_name, tree.table_name, tree.namespace, tree.columns, i.inhrelid
       FROM tree
       JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.relation
 ), shape (trigger_name, events, level, type_bits, old_rows, new_rows, fires) AS (VALUES
     ('coherence_insert'::name, 'INSERT',   'STATEMENT',  4, NULL::name, 'new_rows'::name, 'O'::"char"),
-    ('coherence_update',       'UPDATE',   'STATEMENT', 16, NULL,       'new_rows',       'O'),
+    ('coherence_update',       'UPDATE',   'STATEMENT', 16, 'old_rows', 'new_rows',       'O'),
     ('coherence_delete',       'DELETE',   'STATEMENT',  8, 'old_rows', NULL,             'O'),
     -- Replication applies a TRUNCATE with statement triggers, of which only ALWAYS and REPLICA ones fire there.
     ('coherence_truncate',     'TRUNCATE', 'STATEMENT', 32, NULL,       NULL,             'A'),
     -- Replication applies rows with row triggers alone: this one fires there, and nowhere else.
     ('coherence_replica', 'INSERT OR UPDATE OR DELETE', 'ROW', 29, NULL, NULL,            'R')
+), told AS (
+    SELECT relation, array_agg(DISTINCT c ORDER BY c) AS columns FROM tree, unnest(columns) AS c GROUP BY relation
 ), arguments AS (
     -- A partition may be watched in more namespaces than its parent.
-    SELECT relation, array_agg(DISTINCT namespace ORDER BY namespace) AS namespaces,
+    SELECT relation, coalesce(min(told.columns), '{}') AS columns,
+           array_agg(DISTINCT namespace ORDER BY namespace) AS namespaces,
            -- As pg_trigger keeps a trigger's arguments: each ended by a zero byte.
-           string_agg(DISTINCT convert_to(namespace, 'UTF8') || '\x00'::bytea, ''::bytea
-                      ORDER BY convert_to(namespace, 'UTF8') || '\x00'::bytea) AS bytes
-      FROM tree GROUP BY relation
+           convert_to(coalesce(min(told.columns), '{}')::text, 'UTF8') || '\x00'::bytea
+               || string_agg(DISTINCT convert_to(namespace, 'UTF8') || '\x00'::bytea, ''::bytea
+                             ORDER BY convert_to(namespace, 'UTF8') || '\x00'::bytea) AS bytes
+      FROM tree LEFT JOIN told USING (relation) GROUP BY relation
 ), member AS MATERIALIZED (
-    SELECT tree.*, format('%I.%I', n.nspname, c.relname) AS name, c.relkind, c.relfilenode, a.namespaces, a.bytes,
+    SELECT tree.*, format('%I.%I', n.nspname, c.relname) AS name, c.relkind, c.relfilenode,
+           array_prepend(a.columns::text, a.namespaces) AS arguments, a.bytes,
            CASE WHEN c.relkind IN ('v', 'm') THEN 'is a view: watch the tables that it reads'
                 WHEN c.relkind = 'f' THEN 'is a foreign table: another server changes it unseen'
                 WHEN c.relkind NOT IN ('r', 'p') THEN 'is not a table'
@@ -50,7 +56,7 @@ WITH RECURSIVE tree AS (
       JOIN pg_catalog.pg_class c ON c.oid = tree.relation
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 )
-SELECT m.schema_name, m.table_name, m.namespace, m.relation, m.name, m.obstacle, m.namespaces, s.*,
+SELECT m.schema_name, m.table_name, m.namespace, m.relation, m.name, m.obstacle, m.arguments, s.*,
        CASE WHEN s.trigger_name IS NULL THEN NULL
             WHEN t.oid IS NULL THEN 'is missing'
             WHEN t.tgfoid <> f.oid OR t.tgtype <> s.type_bits OR t.tgargs <> m.bytes

@@ -22,13 +22,13 @@ BEGIN
     FOR wanted IN
         SELECT w.*,
                concat_ws(' ', 'REFERENCING', 'OLD TABLE AS ' || w.old_rows, 'NEW TABLE AS ' || w.new_rows) AS transition,
-               (SELECT string_agg(quote_literal(n), ', ') FROM unnest(w.namespaces) n) AS arguments
+               (SELECT string_agg(quote_literal(a), ', ' ORDER BY n) FROM unnest(w.arguments) WITH ORDINALITY AS u (a, n)) AS list
           FROM coherence.triggers w WHERE w.relation = repair.relation AND w.problem IS NOT NULL
     LOOP
         EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH %s EXECUTE FUNCTION coherence.announce(%s)',
                        wanted.trigger_name, wanted.events, relation,
                        CASE wanted.transition WHEN 'REFERENCING' THEN '' ELSE wanted.transition END,
-                       wanted.level, wanted.arguments);
+                       wanted.level, wanted.list);
         IF wanted.fires <> 'O' THEN
             EXECUTE format('ALTER TABLE ONLY %s ENABLE %s TRIGGER %I', relation,
                            CASE wanted.fires WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END, wanted.trigger_name);
@@ -42,11 +42,15 @@ $$;
 -- Announce every change of `relation`, its partitions and its inheritance children in `namespace`, from now on. Called
 -- again it repairs whatever coherence.watched finds wrong, takes in partitions that came since, and is nothing if all
 -- is well. It waits for the table's writers only if a trigger has to be made: set lock_timeout where that matters.
-CREATE OR REPLACE FUNCTION coherence.watch(relation regclass, namespace text) RETURNS void
+-- `columns` are those by whose values a cache can tell whether a changed row affects an answer: the key, and what queries
+-- filter and sort by. Null leaves them as they are, '{}' means none: then any change is one of the whole namespace.
+DROP FUNCTION IF EXISTS coherence.watch(regclass, text);
+CREATE OR REPLACE FUNCTION coherence.watch(relation regclass, namespace text, columns name[] DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     root     coherence.tables;
+    unknown  name;
     member   regclass;
     source   text;
     repaired boolean;
@@ -57,12 +61,21 @@ BEGIN
     END IF;
     -- One at a time: the triggers of a table name every namespace that it is watched in.
     LOCK TABLE coherence.tables IN SHARE ROW EXCLUSIVE MODE;
-    SELECT n.nspname, c.relname, coherence.checked(namespace), c.oid INTO STRICT root
+    SELECT n.nspname, c.relname, coherence.checked(namespace), c.oid, coalesce(columns, '{}') INTO STRICT root
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = watch.relation;
+    SELECT u.c INTO unknown FROM unnest(root.columns) AS u (c)
+     WHERE NOT EXISTS (SELECT FROM pg_attribute a
+                        WHERE a.attrelid = root.relation AND a.attname = u.c AND a.attnum > 0 AND NOT a.attisdropped);
+    IF FOUND THEN
+        RAISE EXCEPTION 'table %.% has no column "%"', root.schema_name, root.table_name, unknown
+            USING ERRCODE = 'undefined_column';
+    END IF;
     UPDATE coherence.tables t SET relation = root.relation
      WHERE t.schema_name = root.schema_name AND t.table_name = root.table_name AND t.relation <> root.relation;
     repaired := FOUND;
-    INSERT INTO coherence.tables SELECT root.* ON CONFLICT DO NOTHING;
+    INSERT INTO coherence.tables AS known SELECT root.* ON CONFLICT ON CONSTRAINT tables_pkey
+        DO UPDATE SET columns = excluded.columns
+        WHERE watch.columns IS NOT NULL AND known.columns <> excluded.columns;
     repaired := repaired OR FOUND;
 
     SELECT a.definition INTO source FROM coherence.announcer a WHERE NOT a.unchanged;
@@ -150,5 +163,5 @@ CREATE OR REPLACE FUNCTION coherence.unwatch(relation text) RETURNS boolean
     LANGUAGE sql
 AS $$ SELECT coherence.forget(relation, pg_catalog.current_schemas(true)) $$;
 
-REVOKE ALL ON FUNCTION coherence.repair(regclass), coherence.watch(regclass, text), coherence.forget(text, name[]),
+REVOKE ALL ON FUNCTION coherence.repair(regclass), coherence.watch(regclass, text, name[]), coherence.forget(text, name[]),
     coherence.unwatch(text) FROM PUBLIC;
