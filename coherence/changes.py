@@ -22,13 +22,15 @@ class MalformedMessage(ValueError):  # noqa: N818 - it names what came, not a fa
 class Change:
     """A namespace in which rows changed (None: in every namespace), why, and how many notifications said so.
 
-    `rows` are all the rows that changed, each with the same columns; None where they are not known one by one.
+    `rows` are all the rows that changed, each with the same columns; None where they are not known one by one, and
+    `overflow` says why, where they could have been.
     """
 
     namespace: str | None
     cause: str
     notifications: int = 1
     rows: tuple[RowChange, ...] | None = None
+    overflow: str | None = None
 
     def as_wire(self) -> list[object]:
         """Return the JSON-ready form."""
@@ -63,9 +65,10 @@ def _sum(group: list[Change]) -> Change:
     if len(group) == 1 and len(first.rows or ()) <= MOST_ROWS_PER_BUMP:
         return first
     rows = None if first.rows is None else tuple(row for change in group for row in change.rows or ())
+    overflow = first.overflow
     if rows is not None and len(rows) > MOST_ROWS_PER_BUMP:
-        rows = None
-    return Change(first.namespace, first.cause, sum(change.notifications for change in group), rows)
+        rows, overflow = None, "bump"
+    return Change(first.namespace, first.cause, sum(change.notifications for change in group), rows, overflow)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class Coherence:
         self.names = Names(settings.cache_prefix, database_of(self.redis))
         self.timing = timing
         self.process = secrets.token_hex(8)
-        self.view = View(timing.lease)
+        self.view = View(timing.lease, by_rows=settings.cache_invalidation == "rows")
         self.l1 = L1(l1_bytes)
         self.redis_timeout = settings.redis_timeout_ms / 1000
         self._clock = clock

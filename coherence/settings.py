@@ -48,6 +48,10 @@ class CoherenceSettings(BaseSettings):
         allow_inf_nan=False,
         description="The promise: a cached answer reflects every commit that was visible this many seconds before.",
     )
+    cache_invalidation: Literal["rows", "namespace"] = Field(
+        "rows",
+        description="What a change of rows drops: only answers that it can change, or all of its namespace.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     log_format: Literal["json", "console"] = Field("json", description="Log lines as JSON, or for a person's eyes.")
 

@@ -154,4 +154,6 @@ class Active:
         if any(change.namespace is None for change in changes):
             self._sweeper.ask(watched, generation)
         else:
-            self._sweeper.ask(watched & {change.namespace for change in changes if change.namespace}, generation)
+            # Where only rows changed, most of what Redis has is still right.
+            whole = {change.namespace for change in changes if change.namespace and change.rows is None}
+            self._sweeper.ask(watched & whole, generation)

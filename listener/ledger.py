@@ -13,7 +13,9 @@ class Ledger:
     may go by unseen. Where something may have been missed, everything is owed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_rows: bool = True) -> None:
+        """Keep which rows changed; unless `by_rows`, only in which namespaces."""
+        self._by_rows = by_rows
         self.owed: tuple[Change, ...] = ()
         """What has changed since the last bump that Redis took."""
         self.floor = 0
@@ -33,6 +35,8 @@ class Ledger:
 
     def heard(self, changes: Iterable[Change]) -> None:
         """Postgres announced `changes`."""
+        if not self._by_rows:
+            changes = (Change(change.namespace, change.cause, change.notifications) for change in changes)
         self.owed = merge((*self.owed, *changes))
 
     def audited(self, audit: Audit) -> None:

@@ -5,12 +5,16 @@ import re
 from dataclasses import dataclass
 
 from coherence.changes import Change
+from coherence.rows import RowChange, rows_from_wire
 
 CHANNEL = "coherence"
 """The NOTIFY channel of the triggers, and of the fences."""
 
 OPERATIONS = frozenset({"insert", "update", "delete", "truncate", "invalidate", "many"})
 """What the triggers and functions of `sql/` report; a cause in logs and metrics."""
+
+OVERFLOWS = frozenset({"rows", "bytes", "bump"})
+"""Why a change does not say which rows: too many in a transaction, too long a notification, too many in a bump."""
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")  # as coherence.watch takes them
 _EVERYTHING = Change(None, "unparsable")
@@ -39,8 +43,17 @@ def parse(payload: str) -> Change | Fence:
         case {"ns": None, "op": str() as operation}:
             return Change(None, _cause(operation))
         case {"ns": str() as namespace, "op": str() as operation} if _NAMESPACE.match(namespace):
-            return Change(namespace, _cause(operation))
+            return Change(namespace, _cause(operation), 1, _rows(document), _overflow(document))
     return _EVERYTHING
+
+
+def _rows(document: dict[str, object]) -> tuple[RowChange, ...] | None:
+    return rows_from_wire([document.get("columns"), document.get("rows")])
+
+
+def _overflow(document: dict[str, object]) -> str | None:
+    overflow = document.get("overflow")
+    return overflow if isinstance(overflow, str) and overflow in OVERFLOWS else None
 
 
 def _cause(operation: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 from weakref import WeakSet
 
 from psycopg import OperationalError, errors
@@ -107,8 +107,8 @@ class Database:
             await asyncio.gather(task, return_exceptions=True)
             await self._pool.close(timeout=1.0)
 
-    async def rows(self, sql: str, parameters: Mapping[str, Scalar]) -> list[bytes]:
-        """Run a statement whose rows are one JSON value each, in a transaction of its own; return their bytes.
+    async def rows(self, sql: str, parameters: Mapping[str, Scalar]) -> list[tuple[Any, ...]]:
+        """Run a statement in a transaction of its own; return its rows. A value of type json is left as its bytes.
 
         The statement must bear to be run twice: where its connection breaks, nobody knows whether it was run.
         Raises the 503 Problem where Postgres cannot be reached, hangs, is too slow, or lacks our tables.
@@ -134,7 +134,7 @@ class Database:
         except Problem:
             return "postgres"
 
-    async def _rows(self, sql: str, parameters: Mapping[str, Scalar], deadline: float) -> list[bytes]:
+    async def _rows(self, sql: str, parameters: Mapping[str, Scalar], deadline: float) -> list[tuple[Any, ...]]:
         for _ in range(ATTEMPTS):
             connection = await self._checkout(deadline)
             patience = deadline - asyncio.get_running_loop().time()
@@ -154,7 +154,7 @@ class Database:
         self._lose("its connections break")
         raise OperationalError("the connections break")
 
-    async def _run(self, connection: Connection, sql: str, parameters: Mapping[str, Scalar]) -> list[bytes]:
+    async def _run(self, connection: Connection, sql: str, parameters: Mapping[str, Scalar]) -> list[tuple[Any, ...]]:
         if not connection.behind_pooler:
             return await _fetch(connection, sql, parameters)
         async with connection.transaction():
@@ -222,9 +222,9 @@ class Database:
         return True
 
 
-async def _fetch(connection: Connection, sql: str, parameters: Mapping[str, Scalar]) -> list[bytes]:
+async def _fetch(connection: Connection, sql: str, parameters: Mapping[str, Scalar]) -> list[tuple[Any, ...]]:
     cursor = await connection.execute(sql, parameters)
-    return [row[0] for row in await cursor.fetchall()]
+    return await cursor.fetchall()
 
 
 def _no_database() -> Problem:

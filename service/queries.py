@@ -4,8 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-from coherence.keys import Query, Scalar
+from coherence.cache import Content
+from coherence.keys import Scalar
+from coherence.query import Query
+from coherence.rows import AtLeast, Equals, Page, Scope
 from service.parameters import Limit, Offset, Parameters, Score, Status, Text, parse_query_string, validate
 from service.problems import Fault, invalid, not_found
 
@@ -16,31 +20,58 @@ Statement = tuple[str, Mapping[str, Scalar]]
 """SQL with named places, and their values."""
 
 
+Row = Sequence[Any]
+"""What Postgres answers: the row's JSON as bytes, and, of a list, its sort value as text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, the columns of it that answers show, and the order of its lists."""
+    """A table: its key, the columns that answers show, and the one by which lists are sorted, the newest first."""
 
     name: str
+    key: str
     columns: tuple[str, ...]
-    order: str
+    newest_by: str
 
     @property
     def column_list(self) -> str:
         """The columns as SQL."""
         return ", ".join(self.columns)
 
-    def select(self, tail: str) -> str:
-        """Return the SELECT of this table's rows as JSON, `tail` being what follows FROM."""
-        return self.as_json(f"{self.name} {tail}")
+    @property
+    def order(self) -> str:
+        """The order of lists as SQL. Every row has its place in it."""
+        return f"{self.newest_by} DESC, {self.key}"
 
-    def as_json(self, source: str) -> str:
-        """Return the SELECT of the rows of `source`, which has this table's columns, as JSON: the one form of a row."""
-        return f"SELECT row_to_json(r) FROM (SELECT {self.column_list} FROM {source}) AS r"  # noqa: S608 - no input
+    def select(self, tail: str, *, place: bool = False) -> str:
+        """Return the SELECT of rows as JSON, the one form of a row, `tail` being what follows the table's name.
+
+        With `place`, a second column has the sort value, as JSON writes it.
+        """
+        shown = f"row_to_json(r), to_jsonb(r.{self.newest_by}) #>> '{{}}'" if place else "row_to_json(r)"
+        return f"SELECT {shown} FROM (SELECT {self.column_list} FROM {self.name} {tail}) AS r"  # noqa: S608 - no input
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """How a parameter narrows the rows: in SQL, and for a changed row."""
+
+    column: str
+    kind: type[Equals] | type[AtLeast] = Equals
+
+    def sql(self, parameter: str) -> str:
+        """Return the condition on the column, with a named place for the parameter."""
+        return f"{self.column} {'=' if self.kind is Equals else '>='} %({parameter})s"
+
+    def condition(self, value: Any) -> Equals | AtLeast:
+        """Return the condition for a value of the parameter."""
+        return self.kind(self.column, value)
 
 
 class Question(ABC):
     """What one cached route answers.
 
+    From its declaration come the checks, the SQL, the cache key, and which changes affect an answer.
     `path` is the route's template. The name in braces in it, if any, is one of the parameters; all others come from
     the query string.
     """
@@ -63,19 +94,24 @@ class Question(ABC):
             if self.path_parameter in given:
                 raise invalid(Fault(self.path_parameter, "stands in the path"))
             given[self.path_parameter] = path_value
-        return Query(self.namespace, validate(self.parameters, given).model_dump())
+        parameters = validate(self.parameters, given).model_dump()
+        return Query(self.namespace, parameters, self.scope(parameters))
+
+    @abstractmethod
+    def scope(self, parameters: Mapping[str, Scalar]) -> Scope:
+        """Return which rows the answer shows."""
 
     @abstractmethod
     def statement(self, query: Query) -> Statement:
         """Return the SQL that answers `query` with rows of one JSON value each."""
 
     @abstractmethod
-    def body(self, query: Query, rows: Sequence[bytes]) -> bytes:
+    def content(self, query: Query, rows: Sequence[Row]) -> Content:
         """Return the answer made of the rows. Raises the 404 Problem where there is no answer without a row."""
 
 
 class Listing(Question):
-    """A page of a table's rows. `filters` has the SQL condition of each parameter that narrows the rows."""
+    """A page of a table's rows. `filters` says of each parameter that narrows the rows how it does."""
 
     def __init__(
         self,
@@ -84,37 +120,53 @@ class Listing(Question):
         namespace: str,
         parameters: type[Parameters],
         table: Table,
-        filters: Mapping[str, str],
+        filters: Mapping[str, Filter],
     ) -> None:
         super().__init__(path, namespace=namespace, parameters=parameters, table=table)
         self.filters = filters
 
+    def scope(self, parameters: Mapping[str, Scalar]) -> Scope:
+        """See Question."""
+        conditions = [
+            narrows.condition(parameters[name])
+            for name, narrows in self.filters.items()
+            if parameters.get(name) is not None
+        ]
+        return Scope(tuple(conditions), descending=self.table.newest_by)
+
     def statement(self, query: Query) -> Statement:
         """See Question."""
         given = {name: value for name, value in query.parameters.items() if value is not None}
-        conditions = " AND ".join(sql for name, sql in self.filters.items() if name in given)
+        conditions = " AND ".join(narrows.sql(name) for name, narrows in self.filters.items() if name in given)
         where = f"WHERE {conditions} " if conditions else ""
-        return self.table.select(f"{where}ORDER BY {self.table.order} LIMIT %(limit)s OFFSET %(offset)s"), given
+        tail = f"{where}ORDER BY {self.table.order} LIMIT %(limit)s OFFSET %(offset)s"
+        return self.table.select(tail, place=True), given
 
-    def body(self, query: Query, rows: Sequence[bytes]) -> bytes:
+    def content(self, query: Query, rows: Sequence[Row]) -> Content:
         """See Question."""
         limit, offset = query.parameters["limit"], query.parameters["offset"]
-        end = f'],"count":{len(rows)},"limit":{limit},"offset":{offset}}}'
-        return b'{"%s":[%s%s' % (self.namespace.encode(), b",".join(rows), end.encode())
+        tail = f'],"count":{len(rows)},"limit":{limit},"offset":{offset}}}'
+        body = b'{"%s":[%s%s' % (self.namespace.encode(), b",".join([row[0] for row in rows]), tail.encode())
+        full = len(rows) == limit
+        return Content(body, Page(rows[0][1], rows[-1][1], full) if rows else None)
 
 
 class Lookup(Question):
     """The one row whose column, named like the path's parameter, has its value."""
 
+    def scope(self, parameters: Mapping[str, Scalar]) -> Scope:
+        """See Question."""
+        return Scope((Equals(self.path_parameter, parameters[self.path_parameter]),))
+
     def statement(self, query: Query) -> Statement:
         """See Question."""
         return self.table.select(f"WHERE {self.path_parameter} = %({self.path_parameter})s"), query.parameters
 
-    def body(self, query: Query, rows: Sequence[bytes]) -> bytes:
+    def content(self, query: Query, rows: Sequence[Row]) -> Content:
         """See Question."""
         if not rows:
             raise not_found(f"no {self.path_parameter} {query.parameters[self.path_parameter]!r}")
-        return rows[0]
+        return Content(rows[0][0])
 
 
 class AnomalyPage(Parameters):
@@ -143,7 +195,8 @@ class AccountPage(Parameters):
 
 ANOMALIES_TABLE = Table(
     "public.anomalies",
-    (
+    key="transaction_id",
+    columns=(
         "transaction_id",
         "account_id",
         "amount",
@@ -159,12 +212,13 @@ ANOMALIES_TABLE = Table(
         "device_id",
         "model_version",
     ),
-    order="detected_at DESC, transaction_id",
+    newest_by="detected_at",
 )
 
 TRANSACTIONS_TABLE = Table(
     "public.transactions",
-    (
+    key="transaction_id",
+    columns=(
         "transaction_id",
         "account_id",
         "amount",
@@ -179,7 +233,7 @@ TRANSACTIONS_TABLE = Table(
         "user_agent",
         "description",
     ),
-    order="occurred_at DESC, transaction_id",
+    newest_by="occurred_at",
 )
 
 ANOMALIES = Listing(
@@ -188,9 +242,9 @@ ANOMALIES = Listing(
     parameters=AnomalyPage,
     table=ANOMALIES_TABLE,
     filters={
-        "min_score": "score >= %(min_score)s",
-        "status": "status = %(status)s",
-        "account_id": "account_id = %(account_id)s",
+        "min_score": Filter("score", AtLeast),
+        "status": Filter("status"),
+        "account_id": Filter("account_id"),
     },
 )
 
@@ -206,19 +260,29 @@ TRANSACTIONS = Listing(
     namespace="transactions",
     parameters=AccountPage,
     table=TRANSACTIONS_TABLE,
-    filters={"account_id": "account_id = %(account_id)s"},
+    filters={"account_id": Filter("account_id")},
 )
 
 NAMESPACES = frozenset(question.namespace for question in (ANOMALIES, ANOMALY, TRANSACTIONS))
 """What `POST /api/v1/cache/invalidate` and the metrics' labels know."""
 
+ANNOUNCED = ("transaction_id", "account_id", "status", "score", "detected_at")
+"""The columns of anomalies that a change is told by, as `sql/030_watch.sql` has the triggers tell it."""
+
+_ANNOUNCED = ", ".join(ANNOUNCED)
+
 # The time stays where the status does: setting it to what it is already changes nothing that is shown.
 SET_STATUS = f"""
-WITH updated AS (
-    UPDATE {ANOMALIES_TABLE.name}
-    SET status = %(status)s, updated_at = CASE WHEN status = %(status)s THEN updated_at ELSE now() END
-    WHERE transaction_id = %(transaction_id)s
-    RETURNING {ANOMALIES_TABLE.column_list}
+WITH known AS (
+    SELECT {_ANNOUNCED} FROM {ANOMALIES_TABLE.name} WHERE transaction_id = %(transaction_id)s FOR UPDATE
+), updated AS (
+    UPDATE {ANOMALIES_TABLE.name} AS a
+    SET status = %(status)s, updated_at = CASE WHEN a.status = %(status)s THEN a.updated_at ELSE now() END
+    FROM known WHERE a.transaction_id = known.transaction_id
+    RETURNING a.*
 )
-{ANOMALIES_TABLE.as_json("updated")}
+SELECT row_to_json(r), (SELECT to_jsonb(known) FROM known),
+       (SELECT to_jsonb(u) FROM (SELECT {_ANNOUNCED} FROM updated) AS u)
+FROM (SELECT {ANOMALIES_TABLE.column_list} FROM updated) AS r
 """  # noqa: S608 - made of the declarations above
+"""Set a status; return the row's JSON, and what the change is told by: the old and the new values."""

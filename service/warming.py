@@ -7,7 +7,7 @@ import structlog
 
 from coherence.coherence import Coherence
 from coherence.gate import Overloaded
-from coherence.keys import Query
+from coherence.query import Query
 from service.problems import Problem
 from service.routes.cached import Cached
 

@@ -12,6 +12,7 @@
 -- every namespace. Equal payloads of one transaction are delivered once. A table may be watched in several namespaces.
 -- Where columns are watched and few rows changed, "columns" names them and "rows" has of each row [old, new] values, with
 -- null for a row that was not there before or is not there now. Which old row belongs to which new one is not said.
+-- Where too many rows changed for that, "overflow" says so: "rows", or "bytes".
 --
 -- Who calls watch and unwatch owns the table and may write coherence.tables. Who writes the table needs nothing.
 -- NOTIFY is at odds with PREPARE TRANSACTION: Postgres refuses to prepare a transaction that changed a watched table.
@@ -90,10 +91,10 @@ BEGIN
     END IF;
     FOREACH namespace IN ARRAY TG_ARGV[1:] LOOP
         head := jsonb_build_object('ns', namespace, 'op', lower(TG_OP));
-        payload := head || CASE WHEN changed IS NULL THEN '{}'
-                                ELSE jsonb_build_object('columns', columns, 'rows', changed) END;
+        payload := head || CASE WHEN changed IS NOT NULL THEN jsonb_build_object('columns', columns, 'rows', changed)
+                                WHEN amount > most_rows THEN '{"overflow": "rows"}' ELSE '{}' END;
         IF octet_length(payload) > 7500 THEN
-            payload := head;
+            payload := head || '{"overflow": "bytes"}';
         END IF;
         PERFORM pg_notify('coherence', payload);
     END LOOP;

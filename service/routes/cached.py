@@ -1,14 +1,13 @@
 """GET of what a Question describes: through the cache, with validators."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
-from coherence.cache import Answer
+from coherence.cache import Answer, Content
 from coherence.changes import parse_generation
 from coherence.coherence import Coherence
-from coherence.keys import Query
+from coherence.query import Query
 from service.auth import ROLE, Role
 from service.cache_status import cache_status
 from service.conditional import none_match
@@ -63,11 +62,12 @@ class Cached:
 
     async def answer(self, query: Query, *, bypass: str | None = None, at_least: int = 0) -> Answer:
         """Return the answer to `query`. Raises the Problem of its load, and Overloaded."""
-        load: Callable[[], Awaitable[bytes]] = partial(self._load, query)
-        return await self._coherence.get_or_load(query, load, ttl=self._ttl, bypass=bypass, at_least=at_least)
+        return await self._coherence.get_or_load(
+            query, partial(self._load, query), ttl=self._ttl, bypass=bypass, at_least=at_least
+        )
 
-    async def _load(self, query: Query) -> bytes:
-        return self._question.body(query, await self._database.rows(*self._question.statement(query)))
+    async def _load(self, query: Query) -> Content:
+        return self._question.content(query, await self._database.rows(*self._question.statement(query)))
 
 
 def generation_of(value: bytes) -> int:

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from coherence.changes import Change
 from coherence.coherence import Coherence
+from coherence.rows import RowChange
 from service.bodies import read_json
 from service.database import Database
 from service.parameters import Status
@@ -45,8 +46,9 @@ class SetStatus:
         query = ANOMALY.ask(scope["query_string"], scope["path_params"][ANOMALY.path_parameter])
         wanted = await read_json(scope, receive, NewStatus)
         rows = await self._database.rows(SET_STATUS, {**query.parameters, "status": wanted.new_status})
-        body = ANOMALY.body(query, rows)
-        published = await self._coherence.publish([Change(ANOMALY.namespace, "put")])
+        body = ANOMALY.content(query, rows).body
+        _, old, new = rows[0]
+        published = await self._coherence.publish([Change(ANOMALY.namespace, "put", rows=(RowChange(old, new),))])
         headers = [JSON, NO_STORE]
         if published.generation is not None:
             headers.append((CACHE_GENERATION, b"%d" % published.generation))

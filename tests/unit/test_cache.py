@@ -13,9 +13,10 @@ from coherence.clock import RedisClock
 from coherence.entry import Entry, etag_of
 from coherence.events import Bypassed, Event, Hit, Joined, Loaded, Missed, Shed
 from coherence.gate import Gate, Overloaded
-from coherence.keys import Names, Query
+from coherence.keys import Names
 from coherence.l1 import L1
 from coherence.l2 import L2
+from coherence.query import Query
 from coherence.view import Polled, View
 from tests.support.clocks import HandClock
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from coherence.changes import GENERATION_LIMIT
 from coherence.entry import STAMP_REACH, Entry, MalformedEntry, etag_of, stamp_of
-from coherence.keys import Query
+from coherence.query import Query
 
 BODY = b'{"anomalies":[],"count":0}\n\x00\xff'
 QUERY = Query("anomalies", {"limit": 100, "offset": 0, "status": "NEW"})

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coherence.keys import Names, Query, Scalar, cache_key, canonical
+from coherence.keys import Names, Scalar, cache_key, canonical
+from coherence.query import Query
 
 scalars: st.SearchStrategy[Scalar] = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text("aé☃\n\"' ")

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coherence.entry import Entry, etag_of
-from coherence.keys import Query
 from coherence.l1 import ENTRY_OVERHEAD, L1
+from coherence.query import Query
 
 
 def entry(name: int, size: int = 0, stamp: int = 1) -> Entry:

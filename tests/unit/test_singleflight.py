@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from coherence.keys import Query
+from coherence.query import Query
 from coherence.singleflight import Flight, SingleFlight
 
 QUERY = Query("anomalies", {"limit": 1})
