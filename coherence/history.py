@@ -39,6 +39,8 @@ class History:
     everything: int = 0
     """The latest generation in which everything changed."""
     rows_kept: int = 0
+    forgotten: int = 0
+    """Changed rows that were forgotten, so far."""
     _namespaces: dict[str, _Namespace] = field(default_factory=dict)
     _order: deque[str] = field(default_factory=deque)
 
@@ -115,3 +117,4 @@ class History:
         generation, _ = kept.rows.popleft()
         kept.wholesale = max(kept.wholesale, generation)
         self.rows_kept -= 1
+        self.forgotten += 1

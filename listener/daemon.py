@@ -39,7 +39,7 @@ class Listener:
     """One listener.
 
     `open_source` connects to Postgres, `key` and `sweeper` lead to Redis; `lock` tells a deployment's listeners from
-    those of others.
+    those of others. Unless `by_rows`, caches are told of namespaces only.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Listener:
         sweeper: Sweeper,
         lock: int,
         timing: Timing,
+        by_rows: bool = True,
         observer: Observer,
         clock: Clock = monotonic,
     ) -> None:
@@ -60,7 +61,7 @@ class Listener:
         self._timing = timing
         self._observe = observer
         self._clock = clock
-        self._ledger = Ledger()
+        self._ledger = Ledger(by_rows=by_rows)
         self._interval = min(timing.renew_interval, LONGEST_INTERVAL)
         self._source: Source | None = None
         self._suitable = False

@@ -29,6 +29,7 @@ from listener.events import (
     RoleTaken,
     Swept,
 )
+from listener.payload import OVERFLOWS
 from listener.status import Status
 
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -80,6 +81,18 @@ class Metrics:
             ["namespace", "cause"],
             registry=registry,
         )
+        self._rows = Counter(
+            "listener_changed_rows",
+            "Changed rows that the caches were told of one by one.",
+            ["namespace"],
+            registry=registry,
+        )
+        self._overflows = Counter(
+            "listener_overflows",
+            "Changes told without their rows: too many in a transaction (rows), a notification (bytes) or a bump.",
+            ["cause"],
+            registry=registry,
+        )
         self._bump_failures = Counter(
             "listener_bump_failures", "Bumps that Redis did not take, or not in time.", registry=registry
         )
@@ -123,6 +136,8 @@ class Metrics:
         for outcome in ("ok", "error"):
             self._sweeps.labels(outcome)
             self._evictions.labels(outcome)
+        for cause in OVERFLOWS:
+            self._overflows.labels(cause)
         for state in ("ok", "problem"):
             self._watched.labels(state).set(0)
 
@@ -132,11 +147,16 @@ class Metrics:
             case Heard():
                 for change in event.changes:
                     self._notifications.labels(self._label(change), change.cause).inc(change.notifications)
+                    if change.overflow not in (None, "bump"):
+                        self._overflows.labels(change.overflow).inc(change.notifications)
             case Bumped():
                 self._bumps.inc()
                 self._bump_seconds.observe(event.seconds)
                 for change in event.bump.changes:
                     self._changes.labels(self._label(change), change.cause).inc()
+                    self._rows.labels(self._label(change)).inc(len(change.rows or ()))
+                    if change.overflow == "bump":
+                        self._overflows.labels("bump").inc()
             case BumpFailed():
                 self._bump_failures.inc()
             case Fenced():

@@ -66,6 +66,7 @@ async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, lo
         sweeper=sweeper,
         lock=lock_key(_address(redis), settings.cache_prefix),
         timing=timing,
+        by_rows=settings.cache_invalidation == "rows",
         observer=observe,
         clock=monotonic,
     )

@@ -47,6 +47,17 @@ class Instruments:
         self.invalidation_seconds = histogram(
             "cache_invalidation_latency_seconds", "Time from a new generation to its being applied in this process."
         )
+        self.changed_rows = counter("cache_changed_rows", "Changed rows that were told one by one.", "cache_key_type")
+        self.judged = counter(
+            "cache_entries_judged",
+            "Entries that met changes of their namespace, and were spared or dropped.",
+            "cache_key_type",
+            "verdict",
+        )
+        self.rows_kept = gauge("cache_changed_rows_kept", "Changed rows that are remembered.", total=True)
+        self.rows_forgotten = counter(
+            "cache_changed_rows_forgotten", "Changed rows forgotten to make room: what is older counts as dropped."
+        )
         self.generation = gauge("cache_generation", "The newest generation that has been applied.")
         self.lease_left = gauge("cache_lease_seconds_left", "How long the cache may still be relied on.")
         self.view_valid = gauge("cache_view_valid", "1 while cached answers may be served, else 0.")

@@ -47,6 +47,12 @@ class Metrics:
             for namespace in self._namespaces
             for layer in ("l1", "l2")
         }
+        self._forgotten = 0
+        self._verdicts = {
+            (namespace, spared): made.judged.labels(namespace, "spared" if spared else "dropped")
+            for namespace in self._namespaces
+            for spared in (True, False)
+        }
         self._requests: dict[tuple[str, str, int], Any] = {}
         self._take: dict[type, Callable[[Any], None]] = {
             events.Hit: self._hit,
@@ -54,6 +60,7 @@ class Metrics:
             events.Bypassed: self._bypassed,
             events.Joined: self._joined,
             events.Loaded: self._loaded,
+            events.Judged: self._judged,
             events.Shed: self._shed,
             events.Operated: self._operated,
             events.Rejected: self._rejected,
@@ -84,6 +91,10 @@ class Metrics:
         made.l1_entries.set(len(coherence.l1))
         made.l1_bytes.set(coherence.l1.bytes)
         made.l1_max_bytes.set(coherence.l1.max_bytes)
+        history = coherence.view.history
+        made.rows_kept.set(history.rows_kept)
+        made.rows_forgotten.inc(history.forgotten - self._forgotten)
+        self._forgotten = history.forgotten
         made.generation.set(coherence.view.generation)
         lease_left = coherence.lease_left
         made.lease_left.set(lease_left)
@@ -112,6 +123,9 @@ class Metrics:
         self._made.loads.labels(event.namespace, event.outcome).inc()
         self._made.load_seconds.labels(event.namespace).observe(event.seconds)
 
+    def _judged(self, event: events.Judged) -> None:
+        self._verdicts[event.namespace, event.spared].inc()
+
     def _shed(self, event: events.Shed) -> None:
         self._made.shed.labels(event.namespace).inc()
 
@@ -137,6 +151,8 @@ class Metrics:
             namespace = change.namespace if change.namespace in self._namespaces else OTHER
             cause = change.cause if change.cause in CAUSES else OTHER
             self._made.invalidations.labels(EVERYTHING if change.namespace is None else namespace, cause).inc()
+            if change.rows is not None:
+                self._made.changed_rows.labels(namespace).inc(len(change.rows))
 
     def _polled(self, event: events.ViewPolled) -> None:
         self._made.polls.labels(event.outcome.value).inc()
