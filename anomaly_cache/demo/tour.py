@@ -73,7 +73,7 @@ def _psql(places: Places, secrets: Secrets) -> str:
         f'PGSERVICEFILE={shlex.quote(str(service))} PGSERVICE=demo exec {shlex.quote(str(binary))} "$@"\n',
         mode=0o700,
     )
-    return shlex.quote(shortened(script))
+    return shlex.quote(str(script))  # whole: the other terminal may be in another directory
 
 
 def shortened(path: Path) -> str:
