@@ -1,5 +1,6 @@
 """The API in the test's own process, on real servers."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -38,7 +39,7 @@ class Api:
 def settings_for(database_url: str, redis_url: str, prefix: str = "", **more: object) -> ServiceSettings:
     """Return settings that come from nowhere but here."""
     given = {"database_url": database_url, "redis_url": redis_url, "cache_prefix": prefix, "api_keys": KEYS, **more}
-    return ServiceSettings(_env_file=None, **given)
+    return ServiceSettings.model_validate(given)
 
 
 @asynccontextmanager
@@ -59,14 +60,25 @@ async def caching(settings: ServiceSettings) -> AsyncIterator[Api]:
     async with leased(settings), running(settings) as api, api.client() as client:
 
         async def ready() -> bool:
-            return (await client.get("/readyz")).json()["status"] == "ready"
+            return bool((await client.get("/readyz")).json()["status"] == "ready")
 
         await eventually(ready)
         yield api
 
 
+def status_of(response: httpx2.Response) -> str:
+    """Return what the Cache-Status says after the cache's name, without the TTL."""
+    return re.sub(r"ttl=\d+; ", "", response.headers["cache-status"].removeprefix("anomaly-cache; "))
+
+
+def metric(exposition: str, sample: str) -> float:
+    """Return a sample, given as its name with its labels; 0 where it is not there."""
+    found = re.search(rf"^{re.escape(sample)} (\S+)$", exposition, re.MULTILINE)
+    return float(found.group(1)) if found else 0.0
+
+
 async def fill(database_url: str, rows: int = 30) -> None:
-    """Put anomalies and transactions into a migrated database: `a-0000` is the oldest, every third of account acc-0."""
+    """Put anomalies and transactions into a migrated database: `a-0000` is the oldest, every third is acc-0's."""
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute(
             """
