@@ -17,8 +17,8 @@ MOST_PENDING_PUTS = 100
 class L2:
     """Reads and writes entries. `timeout` is the longest that a command may take, in seconds.
 
-    After a command that got no answer it is suspended: it misses at once, and drops what it should write, until `resume` is called. So
-    a Redis that hangs costs one request one timeout, and not every request one.
+    After a command that got no answer it is suspended: it misses at once, and drops what it should write, until
+    `resume` is called. So a Redis that hangs costs one request one timeout, and not every request one.
     """
 
     def __init__(self, redis: Redis, names: Names, observer: Observer, timeout: float) -> None:
