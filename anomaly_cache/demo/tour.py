@@ -64,7 +64,8 @@ def _psql(places: Places, secrets: Secrets) -> str:
     service = places.state / "pg_service.conf"
     port = places.servers.postgres.port
     write_private(
-        service, f"[demo]\nhost=127.0.0.1\nport={port}\ndbname={NAME}\nuser=postgres\npassword={secrets.postgres}\n"
+        service,
+        f"[demo]\nhost=127.0.0.1\nport={port}\ndbname={NAME}\nuser=postgres\npassword={secrets.postgres}\nsslmode=disable\n",
     )
     script = places.state / "psql"
     write_private(
