@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test compose-test check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is to make
@@ -17,6 +17,10 @@ demo: ## Start the whole system with data and a tour; ARGS=--fresh starts over
 test: ## Run every test on real servers; ARGS="-k word" for some of them
 	@scripts/environment dev
 	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+compose-test: ## Try compose.yaml for real, with Docker or with Podman and stand-in images; ARGS=--keep leaves it running
+	@scripts/environment dev
+	$(BIN)/python -m tests.compose $(ARGS)
 
 check: ## Lint, formatting, types, import directions, the lock
 	@scripts/environment dev

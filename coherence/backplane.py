@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -78,36 +78,39 @@ class Backplane:
             except* RedisUnavailable as errors:
                 self._observe(Operated("subscribe", 0.0, str(errors.exceptions[0])))
             finally:
-                self._lose_track()
+                self._view.unsubscribed()
+                self._poll_now.set()
                 await self._forget(pubsub)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self, pubsub: PubSub) -> NoReturn:
         async with bounded(self._timeout):
             await pubsub.subscribe(self._names.changes, self._names.acknowledgements)
-        changes = self._names.changes.encode()
+            message = await pubsub.get_message(timeout=None)
         while True:
+            if message is not None:
+                await self._take(message)
             async with bounded(None):
                 message = await pubsub.get_message(timeout=None)
-            if message is None:
-                continue
-            if message["type"] == "subscribe":
-                # The client subscribes again by itself after a lost connection: this is the only sign of it.
-                if message["channel"] == changes:
-                    self._lose_track()
-                    self._observe(Subscribed())
-            elif message["type"] == "message":
-                if message["channel"] == changes:
-                    self._receive(message["data"])
-                else:
-                    await self._hear(message["data"])
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        on_changes = message["channel"] == self._names.changes.encode()
+        if message["type"] == "subscribe" and on_changes:
+            self._view.subscribed()
+            self._poll_now.set()
+            self._observe(Subscribed())
+        elif message["type"] == "message" and on_changes:
+            self._receive(message["data"])
+        elif message["type"] == "message":
+            await self._hear(message["data"])
 
     def _receive(self, wire: bytes) -> None:
         try:
             bump = Bump.from_wire(wire)
         except MalformedMessage as error:
             self._observe(Operated("subscribe", 0.0, f"a message that cannot be read: {error}"))
-            self._lose_track()
+            self._view.lose_track()
+            self._poll_now.set()
             return
         if bump.database == self._names.database:
             self.apply(bump)
@@ -129,10 +132,6 @@ class Backplane:
             self._observe(Operated("subscribe", 0.0, f"an acknowledgement that cannot be read: {error}"))
         else:
             await self._acknowledgements.hear(heard.process, heard.generation)
-
-    def _lose_track(self) -> None:
-        self._view.lose_track()
-        self._poll_now.set()
 
     async def _forget(self, pubsub: PubSub) -> None:
         try:
@@ -188,7 +187,7 @@ class Backplane:
         reading = await self._key.read()
         received = self._clock()
         if not self._redis_clock.observe(poll.sent, received, reading.time):
-            return self._view.clock_set_back(received)
+            return self._view.clock_set_back(received, reading.pttl)
         return self._view.polled(poll, reading.generation, reading.pttl)
 
     async def _wait_for_next(self, started: float) -> None:

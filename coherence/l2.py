@@ -18,8 +18,8 @@ MOST_PENDING_PUTS = 100
 class L2:
     """Reads and writes entries. `timeout` is the longest that a command may take, in seconds.
 
-    After a failure it is suspended: it misses at once, and drops what it should write, until `resume` is called. So
-    a Redis that hangs costs one request one timeout, and not every request one.
+    After a command that got no answer it is suspended: it misses at once, and drops what it should write, until
+    `resume` is called. So a Redis that hangs costs one request one timeout, and not every request one.
     """
 
     def __init__(self, redis: Redis, names: Names, observer: Observer, timeout: float) -> None:
@@ -95,5 +95,6 @@ class L2:
             self._failed("decode", started, error)
 
     def _failed(self, operation: Operation, started: float, error: RedisUnavailable) -> None:
-        self.suspended = True
+        # A Redis that refuses, a full one for example, has answered: asking it costs nothing, and it may still be read.
+        self.suspended = self.suspended or not isinstance(error.__cause__, ResponseError)
         self._observe(Operated(operation, time.perf_counter() - started, str(error)))

@@ -33,7 +33,8 @@ def connect(settings: CoherenceSettings, *, connections: int) -> Redis:
         "socket_timeout": seconds,
         "socket_connect_timeout": seconds,
         "socket_keepalive": True,
-        "retry": Retry(NoBackoff(), 0),
+        # Without errors to retry on, a subscription that is lost raises at once, before it would connect again.
+        "retry": Retry(NoBackoff(), 0, supported_errors=()),
         "protocol": 2,
     }
     if settings.redis_url is not None:

@@ -18,6 +18,8 @@ class Polled(Enum):
     """We had lost track, and begin anew from here: everything changed."""
     OUTDATED = "outdated"
     """The poll was sent before we lost track: it says nothing of what we missed."""
+    UNSUBSCRIBED = "unsubscribed"
+    """No message reaches us, so nobody who makes a change waits until we know of it (invariant I6)."""
     BEHIND = "behind"
     """Redis is ahead of us: messages are under way, or lost."""
     MISSED = "missed"
@@ -71,6 +73,7 @@ class View:
     """We made a change and could not announce it: no generation that we know of is sure to be later than it."""
 
     history: History = field(default_factory=History)
+    _subscribed: bool = False
     _subscription: int = 0
     _lost_track: bool = True
     """We may have missed messages: no message can be applied before a poll has said where Redis is."""
@@ -115,6 +118,16 @@ class View:
                 self.history.change_rows(change.namespace, bump.generation, change.rows)
         return Received.APPLIED
 
+    def subscribed(self) -> None:
+        """Messages reach us from here on (again)."""
+        self._subscribed = True
+        self.lose_track()
+
+    def unsubscribed(self) -> None:
+        """Messages do not reach us any more: trust nothing before they do, and a poll after that."""
+        self._subscribed = False
+        self.lose_track()
+
     def lose_track(self) -> None:
         """Messages may have been lost (a new subscription, an unreadable message): trust nothing before a poll."""
         self._lost_track = True
@@ -144,12 +157,14 @@ class View:
 
         The TTL must have been read no later than the generation: it must not be a later renewal's.
         """
-        if poll.subscription != self._subscription:
-            return Polled.OUTDATED
         refusal = self._refusal(poll, generation, pttl)
         if generation is None or refusal is not None:
             self.revoke()
             return refusal or Polled.NO_LEASE
+        if poll.subscription != self._subscription:
+            return Polled.OUTDATED
+        if not self._subscribed:
+            return Polled.UNSUBSCRIBED
         until = poll.sent + pttl
         if generation <= self.generation and not self._lost_track:
             self._awaited = 0
@@ -186,11 +201,13 @@ class View:
             self._overlong_until = -math.inf
         return self._overlong_until > -math.inf
 
-    def clock_set_back(self, now: float) -> Polled:
+    def clock_set_back(self, now: float, pttl: float) -> Polled:
         """Redis' clock went back: any lease from before then may last too long, by no more than a lease.
 
-        One that lasts longer still is refused by `polled`, which knows how long a lease can be, to its end.
+        One that lasts longer still, such as one with the rest `pttl` now, is refused by `polled`, which knows how long
+        a lease can be, to its end.
         """
+        self._overlong(now, pttl)
         self._leases_suspect_until = now + 2 * self.lease
         self.revoke()
         return Polled.CLOCK_SET_BACK

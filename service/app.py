@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,6 +33,7 @@ from service.settings import ServiceSettings
 from service.supervision import Supervision
 from service.warming import Warming
 
+CLOSE_SECONDS = 2.0
 SAMPLE_SECONDS = 1.0
 """How often the gauges are set, for the scrapes that another worker answers."""
 
@@ -103,19 +104,22 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with database.running() as looking, coherence.running() as hearing:
-            own = [asyncio.create_task(sample(), name="sample"), asyncio.create_task(warming.run(), name="warming")]
-            for task in (looking, hearing, own[0]):
-                supervision.watch(task)
-            supervision.watch(own[1], may_end=True)
-            try:
-                yield
-            finally:
-                supervision.stop()
-                for task in own:
-                    task.cancel()
-                await asyncio.gather(*own, return_exceptions=True)
-                journal.flush()
+        servers = AsyncExitStack()
+        supervision.watch(await servers.enter_async_context(database.running()))
+        supervision.watch(await servers.enter_async_context(coherence.running()))
+        sampling = asyncio.create_task(sample(), name="sampling")
+        warming_up = asyncio.create_task(warming.run(), name="warming")
+        supervision.watch(sampling)
+        supervision.watch(warming_up, may_end=True)
+        try:
+            yield
+        finally:
+            supervision.stop()
+            sampling.cancel()
+            warming_up.cancel()
+            await asyncio.gather(sampling, warming_up, return_exceptions=True)
+            await close(servers)
+            journal.flush()
 
     app = Starlette(
         routes=[resource.route() for resource in resources],
@@ -128,6 +132,13 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
+
+
+async def close(servers: AsyncExitStack) -> None:
+    """Close the connections, or leave them to the process' end where that takes too long: a server may hang."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await servers.aclose()
 
 
 def create() -> Starlette:

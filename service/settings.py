@@ -98,10 +98,12 @@ class ServiceSettings(CoherenceSettings):
         if "://" in text and not text.startswith(("postgresql://", "postgres://")):
             raise ValueError("must begin with postgresql://")
         try:
-            conninfo_to_dict(text)
+            ports = str(conninfo_to_dict(text).get("port", "")).split(",")
         except ProgrammingError:
             # The error's own text may quote the password.
             raise ValueError("cannot be read: expected postgresql://user:password@host:port/database") from None
+        if not all(port == "" or port.isdecimal() for port in ports):
+            raise ValueError("the port must be a number")
         return value
 
     @field_validator("warm_queries")

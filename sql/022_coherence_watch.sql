@@ -142,7 +142,8 @@ BEGIN
     forgotten := FOUND;
     FOR member IN
         WITH RECURSIVE tree (oid) AS (
-            SELECT unnest(roots || to_regclass(format('%I.%I', parts[1], parts[2]))::oid)
+            SELECT unnest(roots || (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                                     WHERE n.nspname = parts[1] AND c.relname = parts[2]))
             UNION
             SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
         )

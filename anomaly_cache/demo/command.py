@@ -1,6 +1,7 @@
 """The `demo` command."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
@@ -46,6 +47,8 @@ def demo(*, fresh: bool, rows: int, port: int, state: Path | None) -> None:
       1  something did not start, or ended by itself; its last log lines are shown
       2  an argument is wrong
     """  # noqa: D301 - click wants the character
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]  # libpq would heed it: a PGSSLMODE, say, that another server needs
     options = Options(state=(state or default_directory()).absolute(), rows=rows, port=port, fresh=fresh)
     try:
         asyncio.run(run(options))

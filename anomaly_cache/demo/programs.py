@@ -114,6 +114,6 @@ def _make(name: str, module: str, port: int, state: Path, settings: dict[str, st
 
 
 def _environment() -> dict[str, str]:
-    """Our environment without any setting of the programs', and without what would steer libpq."""
+    """Our environment without any setting of the programs'."""
     known = {field.upper() for settings in PROGRAMS.values() for field in settings.model_fields}
-    return {name: value for name, value in os.environ.items() if name.upper() not in known and name[:2] != "PG"}
+    return {name: value for name, value in os.environ.items() if name.upper() not in known}

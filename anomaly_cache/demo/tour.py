@@ -64,7 +64,8 @@ def _psql(places: Places, secrets: Secrets) -> str:
     service = places.state / "pg_service.conf"
     port = places.servers.postgres.port
     write_private(
-        service, f"[demo]\nhost=127.0.0.1\nport={port}\ndbname={NAME}\nuser=postgres\npassword={secrets.postgres}\n"
+        service,
+        f"[demo]\nhost=127.0.0.1\nport={port}\ndbname={NAME}\nuser=postgres\npassword={secrets.postgres}\nsslmode=disable\n",
     )
     script = places.state / "psql"
     write_private(
@@ -73,7 +74,7 @@ def _psql(places: Places, secrets: Secrets) -> str:
         f'PGSERVICEFILE={shlex.quote(str(service))} PGSERVICE=demo exec {shlex.quote(str(binary))} "$@"\n',
         mode=0o700,
     )
-    return shlex.quote(shortened(script))
+    return shlex.quote(str(script))  # whole: the other terminal may be in another directory
 
 
 def shortened(path: Path) -> str:

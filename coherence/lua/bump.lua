@@ -5,6 +5,8 @@
 --       2 channel of the changes   3 channel of those who acknowledge
 --       4 the changes, as JSON     5 the database's number   6 "true" to ask for acknowledgements
 -- Returns {previous, generation, number of caches that acknowledge, Redis' time in µs}, as strings where they are large.
+-- previous is 0 where there was no generation, or one below the floor: then Redis has lost bumps, and what changed in
+-- them with them. Nobody must take this one for the next of its own, and a renewal finds nothing to mend any more.
 --
 -- The key keeps its TTL: only a renewal gives a lease. A key that is missing, or no generation, stays what it is.
 
@@ -26,6 +28,7 @@ if generation >= LIMIT then return redis.error_reply('ERR the generations are us
 if previous > 0 then
   redis.call('SET', KEYS[1], string.format('%.0f', generation), 'KEEPTTL')
 end
+if previous < tonumber(ARGV[1]) then previous = 0 end
 local acknowledgers = redis.call('PUBSUB', 'NUMSUB', ARGV[3])[2]
 redis.call('PUBLISH', ARGV[2], string.format(
   '{"previous":%.0f,"generation":%.0f,"changes":%s,"made_at_us":%.0f,"database":%d,"acknowledge":%s}',

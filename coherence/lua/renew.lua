@@ -29,7 +29,6 @@ local outcome = 'renewed'
 if generation == 0 or generation >= LIMIT or generation < floor then
   generation = math.max(floor, now) + 1
   if generation >= LIMIT then return redis.error_reply('ERR the generations are used up') end
-  redis.call('DEL', KEYS[1])
   redis.call('SET', KEYS[1], string.format('%.0f', generation))
   redis.call('PUBLISH', ARGV[5], string.format(
     '{"previous":0,"generation":%.0f,"changes":[[null,"lease",0]],"made_at_us":%.0f,"database":%d,"acknowledge":false}',

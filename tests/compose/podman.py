@@ -13,12 +13,21 @@ from tests.compose.engine import BUILD_SECONDS, Engine
 from tests.compose.saying import TryError, say
 from tests.compose.standins import make_standins
 
-PACKAGES = ("podman", "runc", "debootstrap", "netavark", "aardvark-dns", "iptables")
-PROGRAMS = ("podman", "runc", "debootstrap", "iptables")
+PACKAGES = (
+    "podman",
+    "runc",
+    "debootstrap",
+    "iptables",
+    "dnsmasq-base",
+    "containernetworking-plugins",
+    "golang-github-containernetworking-plugin-dnsname",
+)
+PROGRAMS = ("podman", "runc", "debootstrap", "iptables", "dnsmasq", "/usr/lib/cni/bridge", "/usr/lib/cni/dnsname")
 RUN = Path("/run/anomaly-cache-try")
 HEALTHY_SECONDS = 90.0
 
-# runc and these limits run on more kernels than the defaults; systemd is not there to run anything for us.
+# runc and these limits run on more kernels than the defaults; systemd is not there to run anything for us. The older
+# network stack's DNS server is dnsmasq: netavark's own may stop answering when a container ends.
 CONTAINERS_CONF = """\
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=20000:20000"]
@@ -28,7 +37,8 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 tmp_dir = "{run}/libpod"
 [network]
-network_backend = "netavark"
+network_backend = "cni"
+cni_plugin_dirs = ["/usr/lib/cni"]
 network_config_dir = "{home}/networks"
 """
 STORAGE_CONF = """\

@@ -100,7 +100,7 @@ class System:
 
     def stop(self, container: str) -> None:
         """SIGTERM a container; it must exit with 0."""
-        self.engine.call("stop", "--time", "15", container)
+        self.engine.call("stop", "-t", "15", container)
         code = self.engine.exit_code(container)
         require(code == 0, f"{container} exited with {code} on being stopped")
 

@@ -122,7 +122,7 @@ class Tour:
     def replica_leaves_unnoticed(self) -> str:
         """SIGTERM a replica while requests come in through nginx."""
         container = self._system.replicas()[-1]
-        command = [*self._engine.cli, "stop", "--time", "15", container]
+        command = [*self._engine.cli, "stop", "-t", "15", container]
         with subprocess.Popen(
             command, env=self._engine.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as stopping:

@@ -16,6 +16,14 @@ from tests.support.waiting import eventually
 
 READY = "Ctrl-C ends"
 START_SECONDS = 60.0
+NONE_OF_ITS_BUSINESS = {
+    "DATABASE_URL": "postgresql://nowhere.invalid/none",
+    "REDIS_HOST": "nowhere.invalid",
+    "CACHE_ENABLED": "false",
+    "PGSSLMODE": "require",
+    "COLUMNS": "200",
+}
+"""An environment in which other systems have their settings."""
 STOP_SECONDS = 30.0
 
 
@@ -25,7 +33,7 @@ class RunningDemo:
     def __init__(self, state: Path, *arguments: str, log: Path) -> None:
         self.state = state
         command = [sys.executable, "-m", "anomaly_cache", "demo", "--state", str(state), "--rows", "500", *arguments]
-        self.child = Child("demo", command, log=log, environment={**clean_environment(), "COLUMNS": "200"})
+        self.child = Child("demo", command, log=log, environment={**clean_environment(), **NONE_OF_ITS_BUSINESS})
         self.family: list[psutil.Process] = []
 
     @property

@@ -1,12 +1,13 @@
 """Fixtures: a database and a Redis database of each test's own, and servers that it may break."""
 
 import asyncio
+import logging
 import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,7 +16,7 @@ import pytest
 import redis
 from psycopg import sql
 
-from tests.support.containers import engine_answers, postgres_container, redis_container
+from tests.support.containers import NoContainerError, engine_answers, postgres_container, redis_container
 from tests.support.own_servers import POSTGRES_SETTINGS, OwnPostgres, OwnValkey, ServerRoom
 from tests.support.processes import Programs
 
@@ -57,28 +58,26 @@ def session_room(server_directory: Path) -> Iterator[ServerRoom]:
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A superuser's URL of the shared Postgres: TEST_DATABASE_URL, Docker's, or one of our own."""
     with ExitStack() as stack:
-        given = os.environ.get("TEST_DATABASE_URL")
-        if given:
-            yield given
-        elif request.getfixturevalue("docker_engine"):
-            yield stack.enter_context(postgres_container(POSTGRES_SETTINGS))
-        else:
+        url = os.environ.get("TEST_DATABASE_URL") or None
+        if url is None and request.getfixturevalue("docker_engine"):
+            url = _entered(stack, postgres_container(POSTGRES_SETTINGS))
+        if url is None:
             room: ServerRoom = request.getfixturevalue("session_room")
-            yield room.postgres().url
+            url = room.postgres().url
+        yield url
 
 
 @pytest.fixture(scope="session")
 def shared_redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of the shared Redis: TEST_REDIS_URL, Docker's, or a Valkey of our own."""
     with ExitStack() as stack:
-        given = os.environ.get("TEST_REDIS_URL")
-        if given:
-            yield given
-        elif request.getfixturevalue("docker_engine"):
-            yield stack.enter_context(redis_container())
-        else:
+        url = os.environ.get("TEST_REDIS_URL") or None
+        if url is None and request.getfixturevalue("docker_engine"):
+            url = _entered(stack, redis_container())
+        if url is None:
             room: ServerRoom = request.getfixturevalue("session_room")
-            yield room.valkey().url
+            url = room.valkey().url
+        yield url
 
 
 @pytest.fixture
@@ -198,6 +197,15 @@ async def shared_programs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
     started = Programs(tmp_path_factory.mktemp("programs"))
     yield started
     await started.close()
+
+
+def _entered(stack: ExitStack, container: AbstractContextManager[str]) -> str | None:
+    """Run a container while the stack lasts; None where the engine has none for us, such as without a registry."""
+    try:
+        return stack.enter_context(container)
+    except NoContainerError as error:
+        logging.getLogger(__name__).warning("using a server of our own, for Docker has none: %s", error)
+        return None
 
 
 def _for_database(url: str, name: str) -> str:

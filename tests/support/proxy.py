@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections import deque
+from contextlib import suppress
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -168,7 +169,8 @@ class _End(asyncio.Protocol):
             if data:
                 peer.transport.write(data)
             elif peer.transport.can_write_eof() and not peer.transport.is_closing():
-                peer.transport.write_eof()
+                with suppress(OSError):  # the peer has gone, and we have yet to hear of it
+                    peer.transport.write_eof()
 
     def reset(self) -> None:
         """Abort the connection with a RST instead of a FIN."""

@@ -34,6 +34,7 @@ class World:
     def __init__(self, *, l1_bytes: int = 1_000_000, places: int = 100, patience: float = 30.0) -> None:
         self.clock = HandClock()
         self.view = View(LEASE)
+        self.view.subscribed()
         self.redis_clock = RedisClock()
         self.l1 = L1(l1_bytes)
         self.events: list[Event] = []
@@ -219,11 +220,12 @@ async def test_without_a_view_every_request_loads(make_world: Callable[..., Worl
     [
         lambda world: world.clock.advance(LEASE),
         lambda world: world.view.lose_track(),
+        lambda world: world.view.unsubscribed(),
         lambda world: world.view.distrust(),
-        lambda world: world.view.clock_set_back(world.clock()),
+        lambda world: world.view.clock_set_back(world.clock(), 1.0),
         lambda world: world.view.polled(world.view.poll(world.clock()), None, 0.0),
     ],
-    ids=["lease ran out", "track lost", "distrust", "clock set back", "no key"],
+    ids=["lease ran out", "track lost", "unsubscribed", "distrust", "clock set back", "no key"],
 )
 async def test_what_is_kept_is_not_served_without_a_view(world: World, lose: Callable[[World], None]) -> None:
     """However the view ends, the very next request goes to the database."""

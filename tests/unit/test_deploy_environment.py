@@ -18,6 +18,7 @@ from tests.support.compose_file import ROOT, load_compose, variables_of_compose
 from tests.support.env_example import ENV_EXAMPLE, shown_variables
 from tests.unit.test_deploy_compose import FILLED_IN, SECRETS
 
+ANYWHERE = "0.0.0.0"  # noqa: S104 - of a container
 LIBPQ = {"PGPASSWORD"}
 # A container needs one way to say where Redis is, and one for the keys.
 LEFT_OUT = {"REDIS_URL", "REDIS_DB", "API_KEYS_FILE", "LISTENER_DATABASE_URL"}
@@ -68,6 +69,13 @@ def test_compose_hands_on_every_setting(service: str, settings: type[CoherenceSe
     """A container is given each setting that its program reads, and nothing that it does not read."""
     given = set(load_compose(FILLED_IN)["services"][service]["environment"])
     assert given - LIBPQ == names(settings) - LEFT_OUT
+
+
+def test_programs_listen_where_other_containers_reach_them() -> None:
+    """API and listener listen on every address of their containers, not on the loopback one alone."""
+    services = load_compose(FILLED_IN)["services"]
+    assert services["api"]["environment"]["API_HOST"] == ANYWHERE
+    assert services["listener"]["environment"]["LISTENER_HEALTH_HOST"] == ANYWHERE
 
 
 def test_new_env_fills_in_every_secret(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def polled(view: View, now: float, generation: int | None, pttl: float = LEASE) 
 def view() -> View:
     """A view in step with generation 10, its lease ending at 101.9."""
     view = View(LEASE)
+    view.subscribed()
     assert polled(view, 100.0, 10) is Polled.ADOPTED
     return view
 
@@ -34,6 +35,7 @@ def view() -> View:
 def test_a_new_view_vouches_for_nothing() -> None:
     """Before its first poll a view is not valid, whatever messages came, and calls no stamp unaffected."""
     view = View(LEASE)
+    view.subscribed()
     assert not view.valid(0.0)
     assert view.receive(bump(9, 10, NAMESPACE)) is Received.GAP
     assert not view.valid(0.0)
@@ -227,9 +229,19 @@ def test_a_message_does_not_revive_a_lease_that_is_gone(view: View) -> None:
 # -- losing track
 
 
+def test_without_a_subscription_no_poll_is_relied_on(view: View) -> None:
+    """Who publishes a change waits for those who get the message: one who does not must not answer from memory."""
+    view.unsubscribed()
+    assert not view.valid(100.1)
+    assert polled(view, 100.2, 10) is Polled.UNSUBSCRIBED
+    assert not view.valid(100.2)
+    assert polled(View(LEASE), 100.0, 10) is Polled.UNSUBSCRIBED
+
+
 def test_after_a_new_subscription_nothing_is_relied_on_before_a_poll(view: View) -> None:
     """Messages may have passed unheard: the view ends, and the next poll counts everything as changed."""
-    view.lose_track()
+    view.unsubscribed()
+    view.subscribed()
     assert not view.valid(100.1)
     assert polled(view, 100.2, 11) is Polled.ADOPTED
     assert not view.unaffected(NAMESPACE, 10)
@@ -246,7 +258,7 @@ def test_a_new_subscription_without_a_change_costs_no_entry(view: View) -> None:
 def test_a_poll_from_before_the_subscription_says_nothing(view: View) -> None:
     """What it saw may be older than messages that were missed after it."""
     poll = view.poll(100.5)
-    view.lose_track()
+    view.subscribed()
     assert view.polled(poll, 10, LEASE) is Polled.OUTDATED
     assert not view.valid(100.6)
 
@@ -287,7 +299,7 @@ def test_distrust_ends_with_trust_alone(view: View) -> None:
 
 def test_leases_of_a_clock_that_was_set_back_are_suspect(view: View) -> None:
     """A lease from before may last too long: two leases long, none is believed."""
-    assert view.clock_set_back(100.5) is Polled.CLOCK_SET_BACK
+    assert view.clock_set_back(100.5, 1.0) is Polled.CLOCK_SET_BACK
     assert not view.valid(100.5)
     assert polled(view, 100.5 + 2 * LEASE - 0.01, 10) is Polled.CLOCK_SET_BACK
     assert not view.valid(100.5 + 2 * LEASE - 0.01)
@@ -296,7 +308,7 @@ def test_leases_of_a_clock_that_was_set_back_are_suspect(view: View) -> None:
 
 def test_a_lease_that_was_too_long_is_not_believed_as_it_runs_out(view: View) -> None:
     """Set far back, the clock lets a lease outlast the two: it is known by its end until that has passed."""
-    view.clock_set_back(100.5)
+    view.clock_set_back(100.5, 1.0)
     ends = 150.0
     now = 100.8
     while now < ends:
@@ -304,6 +316,13 @@ def test_a_lease_that_was_too_long_is_not_believed_as_it_runs_out(view: View) ->
         assert not view.valid(now)
         now += LEASE / 5.7
     assert polled(view, ends + LEASE + 0.01, 10) is Polled.IN_STEP
+
+
+def test_a_clock_set_far_back_is_remembered_through_a_long_silence(view: View) -> None:
+    """The lease is known by what it had left when the step was noticed, though no poll was made until its last rest."""
+    view.clock_set_back(100.5, 50.0)
+    assert polled(view, 150.0, 10, 0.5) is Polled.LEASE_TOO_LONG
+    assert not view.valid(150.0)
 
 
 def test_a_renewal_in_place_of_a_lease_that_was_too_long_is_believed(view: View) -> None:

@@ -1,0 +1,36 @@
+"""Fixtures of the integration tests."""
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from tests.support.api import ADMIN_KEY, Api, caching, fill, settings_for
+
+
+@pytest.fixture
+async def filled_url(migrated_url: str) -> str:
+    """A database with 30 anomalies and transactions."""
+    await fill(migrated_url)
+    return migrated_url
+
+
+@pytest.fixture
+async def api(filled_url: str, redis_url: str, cache_prefix: str) -> AsyncIterator[Api]:
+    """The API in this process, caching, on a database of 30 rows."""
+    async with caching(settings_for(filled_url, redis_url, cache_prefix)) as api:
+        yield api
+
+
+@pytest.fixture
+async def analyst(api: Api) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client with an analyst's key."""
+    async with api.client() as client:
+        yield client
+
+
+@pytest.fixture
+async def admin(api: Api) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client with an admin's key."""
+    async with api.client(ADMIN_KEY) as client:
+        yield client

@@ -1,0 +1,47 @@
+"""If-None-Match."""
+
+import pytest
+
+from service.conditional import none_match
+
+ETAG = b'"abc"'
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [b'"abc"'],
+        [b'W/"abc"'],
+        [b"*"],
+        [b" * "],
+        [b'"x", "abc"'],
+        [b'"x","abc","y"'],
+        [b'"a,b" , W/"abc"'],
+        [b',, "abc"'],
+        [b'"x"', b'"abc"'],
+        [b'"\xff", "abc"'],
+    ],
+)
+def test_a_tag_that_is_named_is_not_sent_again(values: list[bytes]) -> None:
+    """In lists, over several headers, weak or strong."""
+    assert not none_match(values, ETAG)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [b""],
+        [b"abc"],
+        [b'"ABC"'],
+        [b'"abc'],
+        [b'w/"abc"'],
+        [b'"abcd"'],
+        [b'"x", *'],
+        [b'garbage, "abc"'],
+        [b'"x" garbage "abc"'],
+    ],
+)
+def test_anything_else_is(values: list[bytes]) -> None:
+    """Other tags, and what is no list of tags."""
+    assert none_match(values, ETAG)
