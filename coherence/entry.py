@@ -2,7 +2,7 @@ r"""An answer as it is kept: its stamp, its times, its parameters, and the exact
 
 On the wire: a line of ASCII, then the body.
 
-    AC2 <stamp> <stored at, ms> <TTL, ms> <checksum> <ETag> <page as JSON> <parameters as JSON>\n<body>
+    AC1 <stamp> <stored at, ms> <TTL, ms> <checksum> <ETag> <page as JSON> <parameters as JSON>\n<body>
 
 The stamp stands at the front, so that a sweep can read it without the body.
 """
@@ -16,7 +16,7 @@ from coherence.changes import parse_generation
 from coherence.query import Query
 from coherence.rows import Page
 
-VERSION = b"AC2"
+VERSION = b"AC1"
 HEADER_MAX_LENGTH = 16_384
 STAMP_REACH = len(VERSION) + 1 + 16 + 1
 """Bytes from the front within which the stamp stands, with the blank that ends it."""

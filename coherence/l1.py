@@ -34,9 +34,12 @@ class L1:
         """Return what is kept under `key`, whatever its age."""
         return self._kept.get(key)
 
-    def put(self, entry: Entry, ends: float, judged: int) -> bool:
-        """Keep `entry`, judged up to a generation, until `ends`; return False where it is larger than the cache."""
-        kept = Kept(entry, ends, judged)
+    def put(self, entry: Entry, ends: float, judged: int = 0) -> bool:
+        """Keep `entry`, judged up to a generation (its stamp at least), until `ends`.
+
+        Returns False where it is larger than the whole cache.
+        """
+        kept = Kept(entry, ends, max(judged, entry.stamp))
         if _size(kept) > self._kept.maxsize:
             self._kept.pop(entry.query.key, None)
             return False

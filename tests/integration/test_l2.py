@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from coherence.entry import Entry, etag_of
 from coherence.events import Event, Operated, Rejected
 from coherence.keys import Names
-from coherence.query import Query
 from coherence.l2 import L2, MOST_PENDING_PUTS
+from coherence.query import Query
 from coherence.redis_client import connect, database_of
 from coherence.settings import CoherenceSettings
 from tests.support.own_servers import OwnValkey

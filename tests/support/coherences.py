@@ -14,7 +14,8 @@ from coherence.clock import Clock, monotonic
 from coherence.coherence import Coherence, Published
 from coherence.events import Event
 from coherence.generation import Bumped, GenerationKey, Renewed
-from coherence.keys import Names, Query
+from coherence.keys import Names
+from coherence.query import Query
 from coherence.redis_client import RedisUnavailable, connect, database_of
 from coherence.settings import CoherenceSettings
 from coherence.timing import Timing

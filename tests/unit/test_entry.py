@@ -33,10 +33,10 @@ def test_the_body_is_kept_as_it_is_behind_one_line() -> None:
     """An operator can read the header, and what follows are the bytes that are sent."""
     header, _, body = ENTRY.as_wire().partition(b"\n")
     assert body == BODY
-    version, stamp, stored_at, ttl, _, etag, text = header.split(b" ", 6)
+    version, stamp, stored_at, ttl, _, etag, page, text = header.split(b" ", 7)
     assert (version, stamp, stored_at, ttl) == (b"AC1", b"1700000000000000", b"1700000000125", b"61500")
     assert etag.decode() == etag_of(BODY)
-    assert text == b'{"limit":100,"offset":0,"status":"NEW"}'
+    assert (page, text) == (b"null", b'{"limit":100,"offset":0,"status":"NEW"}')
 
 
 @given(st.data())

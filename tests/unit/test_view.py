@@ -3,7 +3,9 @@
 import pytest
 
 from coherence.changes import Bump, Change
-from coherence.view import MOST_NAMESPACES, Polled, Received, View
+from coherence.history import MOST_NAMESPACES
+from coherence.query import Query
+from coherence.view import Polled, Received, View
 
 LEASE = 1.9
 NAMESPACE = "anomalies"
@@ -39,15 +41,15 @@ def test_a_new_view_vouches_for_nothing() -> None:
     assert not view.valid(0.0)
     assert view.receive(bump(9, 10, NAMESPACE)) is Received.GAP
     assert not view.valid(0.0)
-    assert not view.unaffected(NAMESPACE, 9)
+    assert not view.unaffected(Query(NAMESPACE), 9)
 
 
 def test_the_first_poll_adopts_and_counts_everything_before_it_as_changed(view: View) -> None:
     """What was stamped before the adopted generation is affected; what is stamped with it is not."""
     assert view.valid(100.0)
     assert view.generation == 10
-    assert view.unaffected(NAMESPACE, 10)
-    assert not view.unaffected(NAMESPACE, 9)
+    assert view.unaffected(Query(NAMESPACE), 10)
+    assert not view.unaffected(Query(NAMESPACE), 9)
 
 
 # -- messages
@@ -56,25 +58,25 @@ def test_the_first_poll_adopts_and_counts_everything_before_it_as_changed(view: 
 def test_a_change_affects_older_stamps_of_its_namespace_alone(view: View) -> None:
     """A change makes older stamps of its namespace affected, and leaves those of others as they are."""
     assert view.receive(bump(10, 11, NAMESPACE)) is Received.APPLIED
-    assert not view.unaffected(NAMESPACE, 10)
-    assert view.unaffected(NAMESPACE, 11)
-    assert view.unaffected(OTHER, 10)
+    assert not view.unaffected(Query(NAMESPACE), 10)
+    assert view.unaffected(Query(NAMESPACE), 11)
+    assert view.unaffected(Query(OTHER), 10)
 
 
 def test_a_change_of_everything_affects_every_namespace(view: View) -> None:
     """A change without a namespace is one of each."""
     assert view.receive(bump(10, 11, OTHER, None)) is Received.APPLIED
-    assert not view.unaffected(NAMESPACE, 10)
-    assert not view.unaffected(OTHER, 10)
-    assert view.unaffected(NAMESPACE, 11)
+    assert not view.unaffected(Query(NAMESPACE), 10)
+    assert not view.unaffected(Query(OTHER), 10)
+    assert view.unaffected(Query(NAMESPACE), 11)
 
 
 def test_a_gap_affects_everything(view: View) -> None:
     """A message that does not follow the last one stands for all that was missed."""
     assert view.receive(bump(11, 12, OTHER)) is Received.GAP
-    assert not view.unaffected(NAMESPACE, 10)
-    assert not view.unaffected(OTHER, 11)
-    assert view.unaffected(NAMESPACE, 12)
+    assert not view.unaffected(Query(NAMESPACE), 10)
+    assert not view.unaffected(Query(OTHER), 11)
+    assert view.unaffected(Query(NAMESPACE), 12)
 
 
 def test_late_and_duplicate_messages_do_nothing(view: View) -> None:
@@ -83,7 +85,7 @@ def test_late_and_duplicate_messages_do_nothing(view: View) -> None:
     for late in (bump(10, 11, NAMESPACE), bump(11, 12, OTHER)):
         assert view.receive(late) is Received.OLD
     assert view.generation == 12
-    assert view.unaffected(NAMESPACE, 12)
+    assert view.unaffected(Query(NAMESPACE), 12)
 
 
 def test_a_message_neither_extends_nor_ends_validity(view: View) -> None:
@@ -94,7 +96,7 @@ def test_a_message_neither_extends_nor_ends_validity(view: View) -> None:
 
 def test_a_stamp_from_beyond_the_view_is_affected(view: View) -> None:
     """A stamp above the view's own generation is another's, which this view cannot judge."""
-    assert not view.unaffected(NAMESPACE, 11)
+    assert not view.unaffected(Query(NAMESPACE), 11)
 
 
 def test_namespaces_without_end_are_taken_together(view: View) -> None:
@@ -103,9 +105,9 @@ def test_namespaces_without_end_are_taken_together(view: View) -> None:
     for number in range(MOST_NAMESPACES):
         assert view.receive(bump(11 + number, 12 + number, f"namespace-{number}")) is Received.APPLIED
     last = 11 + MOST_NAMESPACES
-    assert not view.unaffected(NAMESPACE, last - 1)
-    assert not view.unaffected("never seen", last - 1)
-    assert view.unaffected("never seen", last)
+    assert not view.unaffected(Query(NAMESPACE), last - 1)
+    assert not view.unaffected(Query("never seen"), last - 1)
+    assert view.unaffected(Query("never seen"), last)
 
 
 # -- polls
@@ -135,12 +137,12 @@ def test_a_poll_that_is_ahead_extends_nothing_until_its_message_comes(view: View
     """The backplane is late: the old lease runs on, the new one counts once the view has caught up."""
     assert polled(view, 101.0, 12) is Polled.BEHIND
     assert view.valid_until == pytest.approx(101.9)
-    assert view.unaffected(NAMESPACE, 10)
+    assert view.unaffected(Query(NAMESPACE), 10)
     view.receive(bump(10, 11, OTHER))
     assert view.valid_until == pytest.approx(101.9)
     view.receive(bump(11, 12, NAMESPACE))
     assert view.valid_until == pytest.approx(102.9)
-    assert not view.unaffected(NAMESPACE, 11)
+    assert not view.unaffected(Query(NAMESPACE), 11)
 
 
 def test_a_gap_catches_up_too(view: View) -> None:
@@ -148,7 +150,7 @@ def test_a_gap_catches_up_too(view: View) -> None:
     polled(view, 101.0, 12)
     assert view.receive(bump(12, 13, OTHER)) is Received.GAP
     assert view.valid_until == pytest.approx(102.9)
-    assert not view.unaffected(NAMESPACE, 12)
+    assert not view.unaffected(Query(NAMESPACE), 12)
 
 
 def test_a_message_that_never_comes_counts_as_everything_at_the_next_poll(view: View) -> None:
@@ -157,8 +159,8 @@ def test_a_message_that_never_comes_counts_as_everything_at_the_next_poll(view: 
     assert polled(view, 100.6, 12) is Polled.MISSED
     assert view.generation == 12
     assert view.valid_until == pytest.approx(102.5)
-    assert not view.unaffected(NAMESPACE, 11)
-    assert view.unaffected(NAMESPACE, 12)
+    assert not view.unaffected(Query(NAMESPACE), 11)
+    assert view.unaffected(Query(NAMESPACE), 12)
     assert view.receive(bump(10, 12, NAMESPACE)) is Received.OLD
 
 
@@ -191,7 +193,7 @@ def test_a_mended_generation_after_lost_writes_counts_as_everything(view: View) 
     view.receive(bump(10, 20, NAMESPACE))
     assert polled(view, 100.5, 10) is Polled.AHEAD
     assert view.receive(bump(10, 21, OTHER)) is Received.GAP
-    assert not view.unaffected(NAMESPACE, 20)
+    assert not view.unaffected(Query(NAMESPACE), 20)
     assert polled(view, 100.6, 21) is Polled.IN_STEP
 
 
@@ -215,7 +217,7 @@ def test_a_lease_that_returns_at_the_same_generation_proves_that_nothing_changed
     """A key that never went missing kept every bump: entries from before stay good."""
     polled(view, 100.5, 10, 0.0)
     assert polled(view, 100.8, 10) is Polled.IN_STEP
-    assert view.unaffected(NAMESPACE, 10)
+    assert view.unaffected(Query(NAMESPACE), 10)
 
 
 def test_a_message_does_not_revive_a_lease_that_is_gone(view: View) -> None:
@@ -244,7 +246,7 @@ def test_after_a_new_subscription_nothing_is_relied_on_before_a_poll(view: View)
     view.subscribed()
     assert not view.valid(100.1)
     assert polled(view, 100.2, 11) is Polled.ADOPTED
-    assert not view.unaffected(NAMESPACE, 10)
+    assert not view.unaffected(Query(NAMESPACE), 10)
     assert view.valid(100.2)
 
 
@@ -252,7 +254,7 @@ def test_a_new_subscription_without_a_change_costs_no_entry(view: View) -> None:
     """The generation is the same as before, so nothing was missed."""
     view.lose_track()
     assert polled(view, 100.2, 10) is Polled.ADOPTED
-    assert view.unaffected(NAMESPACE, 10)
+    assert view.unaffected(Query(NAMESPACE), 10)
 
 
 def test_a_poll_from_before_the_subscription_says_nothing(view: View) -> None:
@@ -267,7 +269,7 @@ def test_a_message_after_losing_track_follows_nothing(view: View) -> None:
     """Even where it fits the generation: another bump of Redis may have been lost with the messages."""
     view.lose_track()
     assert view.receive(bump(10, 11, OTHER)) is Received.GAP
-    assert not view.unaffected(NAMESPACE, 10)
+    assert not view.unaffected(Query(NAMESPACE), 10)
     assert not view.valid(100.1)
 
 
