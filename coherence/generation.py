@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Literal, cast
 
 from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
 
 from coherence.changes import Bump, Change, parse_generation
 from coherence.keys import Names
@@ -25,7 +26,7 @@ class Bumped:
 class Renewed:
     """What a renewal did: see `lua/renew.lua`. `ttl` is the lease's rest in seconds, 0 where none was given."""
 
-    outcome: Literal["renewed", "made", "late", "clock"]
+    outcome: Literal["renewed", "made", "late", "clock", "server"]
     generation: int
     ttl: float
 
@@ -68,11 +69,12 @@ class GenerationKey:
         bump = Bump(int(previous), int(generation), tuple(changes), int(now_us) / 1e6, names.database, acknowledge)
         return Bumped(bump, int(acknowledgers))
 
-    async def renew(self, t0_us: int, age: float, lease: float, floor: int) -> Renewed:
+    async def renew(self, t0_us: int, age: float, lease: float, floor: int, server: str = "") -> Renewed:
         """Give a lease that ends `lease` seconds after `t0_us` of Redis' clock.
 
         `age` is how long ago, in seconds on the caller's monotonic clock, that reading arrived. `floor` is the highest
-        generation that the caller has seen: a key that is missing or below it gets a new one.
+        generation that the caller has seen: a key that is missing or below it gets a new one. `server` is what
+        `server_id` returned: another server gives no lease.
         """
         async with bounded(self._timeout):
             outcome, generation, ttl_ms = await self._renew(
@@ -84,10 +86,20 @@ class GenerationKey:
                     floor,
                     self._names.changes,
                     self._names.database,
+                    server,
                 ],
             )
-        known = cast('Literal["renewed", "made", "late", "clock"]', outcome.decode())
+        known = cast('Literal["renewed", "made", "late", "clock", "server"]', outcome.decode())
         return Renewed(known, int(generation), int(ttl_ms) / 1000)
+
+    async def server_id(self) -> str:
+        """Return what tells this run of the server from others; "" where it does not say."""
+        async with bounded(self._timeout):
+            try:
+                info = await self._redis.info("server")
+            except NoPermissionError:
+                return ""
+        return str(info.get("run_id", ""))
 
     async def time_us(self) -> int:
         """Return Redis' time in µs."""

@@ -20,6 +20,7 @@ RETRY_SECONDS = 0.1
 _REASONS = {
     "late": "it took longer than a lease to prove that no change was missed",
     "clock": "Redis' clock was set back, or is another server's",
+    "server": "another Redis server answers than a moment ago",
 }
 
 
@@ -81,9 +82,11 @@ class Active:
     async def _renew(self) -> bool:
         """Prove that no change was missed, and renew the lease if so. Returns whether there is a lease."""
         t0: int | None = None
+        server = ""
         obstacle = ""
         try:
-            t0 = await self._key.time_us()
+            t0, server = await self._key.time_us(), await self._key.server_id()
+            self._ledger.served_by(server)
         except RedisUnavailable as error:
             obstacle = self._redis_failed(error)
         read = self._clock()
@@ -97,12 +100,12 @@ class Active:
             self._observe(LeaseWithheld("triggers", self._ledger.blind))
             return False
         try:
-            renewed = await self._key.renew(t0, self._clock() - read, self._lease, self._ledger.floor)
+            renewed = await self._key.renew(t0, self._clock() - read, self._lease, self._ledger.floor, server)
         except RedisUnavailable as error:
             self._observe(LeaseWithheld("redis", self._redis_failed(error)))
             return False
         match renewed.outcome:
-            case "late" | "clock" as obstacle:
+            case "late" | "clock" | "server" as obstacle:
                 self._observe(LeaseWithheld(obstacle, _REASONS[obstacle]))
                 return False
         self._ledger.seen(renewed.generation)

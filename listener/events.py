@@ -10,7 +10,7 @@ from listener.triggers import Audit
 Role = Literal["connecting", "standby", "active"]
 """What a listener does: look for Postgres, wait for its turn, or serve."""
 
-Obstacle = Literal["postgres", "redis", "triggers", "late", "clock"]
+Obstacle = Literal["postgres", "redis", "triggers", "late", "clock", "server"]
 """Why no lease is given."""
 
 

@@ -23,6 +23,7 @@ class Ledger:
         self.audit: Audit | None = None
         """The latest look at the triggers in this session that told something."""
         self._blind: str | None = None
+        self._server: str | None = None
 
     def begin(self) -> None:
         """A session begins to hear: whatever came before it was missed."""
@@ -32,6 +33,12 @@ class Ledger:
     def missed(self, cause: str) -> None:
         """Something may have been missed, or Redis may have lost something; `cause` says why."""
         self.owed = (Change(None, cause, sum(change.notifications for change in self.owed)),)
+
+    def served_by(self, server: str) -> None:
+        """This run of a Redis server answers. Another than before may have lost what the caches were told by that one."""
+        if self._server not in (None, server):
+            self.missed("redis")
+        self._server = server
 
     def heard(self, changes: Iterable[Change]) -> None:
         """Postgres announced `changes`."""

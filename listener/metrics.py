@@ -33,7 +33,7 @@ from listener.payload import OVERFLOWS
 from listener.status import Status
 
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-_OBSTACLES = ("postgres", "redis", "triggers", "late", "clock")
+_OBSTACLES = ("postgres", "redis", "triggers", "late", "clock", "server")
 
 
 class Metrics:

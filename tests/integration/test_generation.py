@@ -341,3 +341,13 @@ async def test_a_redis_that_is_not_there_is_unavailable() -> None:
     for call in (nowhere.bump(0, CHANGES), nowhere.renew(0, 0.0, LEASE, 0), nowhere.time_us(), nowhere.read()):
         with pytest.raises(RedisUnavailable):
             await call
+
+
+async def test_no_lease_from_a_server_that_is_another(key: GenerationKey, redis: Redis, names: Names) -> None:
+    """A listener that has talked to one server gets no lease from the next, which may have lost what the first knew."""
+    server = await key.server_id()
+    assert server
+    elsewhere = await key.renew(await key.time_us(), 0.0, LEASE, 0, "0" * len(server))
+    assert (elsewhere.outcome, elsewhere.granted) == ("server", False)
+    assert not await redis.exists(names.generation)
+    assert (await key.renew(await key.time_us(), 0.0, LEASE, 0, server)).granted

@@ -145,3 +145,13 @@ def test_floor_never_falls(ledger: Ledger) -> None:
 def test_problem_names_the_table_and_the_remedy() -> None:
     """An operator reads which table it is and what to run."""
     assert broken().problem == "public.anomalies (anomalies): trigger is missing; run SELECT repair"
+
+
+def test_another_redis_server_may_have_lost_everything() -> None:
+    """The first server is taken as it is; another one, or the same one started anew, has to be told everything."""
+    books = Ledger()
+    books.served_by("a")
+    books.served_by("a")
+    assert books.owed == ()
+    books.served_by("b")
+    assert books.owed == (Change(None, "redis", 0),)
