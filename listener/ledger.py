@@ -35,7 +35,7 @@ class Ledger:
         self.owed = (Change(None, cause, sum(change.notifications for change in self.owed)),)
 
     def served_by(self, server: str) -> None:
-        """This run of a Redis server answers. Another than before may have lost what the caches were told by that one."""
+        """This run of a Redis server answers. Another than before may have lost what that one told the caches."""
         if self._server not in (None, server):
             self.missed("redis")
         self._server = server
