@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from coherence.batch import Batch
 from coherence.query import Query
-from coherence.rows import Page, RowChange, Verdict
+from coherence.rows import Page, RowChange, Scope, Verdict
 
 MOST_NAMESPACES = 1024
 """Namespaces that a history tells apart; with more than that it forgets which, and takes everything as changed."""
@@ -25,12 +26,12 @@ class _Namespace:
     wholesale: int = 0
     """The latest generation after which nothing older is known to be right."""
     latest: int = 0
-    rows: deque[tuple[int, RowChange]] = field(default_factory=deque)
+    batches: deque[Batch] = field(default_factory=deque)
 
 
 @dataclass(slots=True)
 class History:
-    """Changes by namespace. At most `most_rows` changed rows are kept; what is forgotten counts as all changed.
+    """Changes by namespace. At most `most_rows` changed rows are kept, in batches; what is forgotten counts as all changed.
 
     Calls must come in the order of the generations.
     """
@@ -64,8 +65,10 @@ class History:
             return
         kept.latest = generation
         for row in rows:
-            kept.rows.append((generation, row))
-            self._order.append(namespace)
+            if not kept.batches or kept.batches[-1].full:
+                kept.batches.append(Batch())
+                self._order.append(namespace)
+            kept.batches[-1].rows.append((generation, row))
         self.rows_kept += len(rows)
         while self.rows_kept > self.most_rows:
             self._forget()
@@ -89,21 +92,23 @@ class History:
             return Affecting(kept.wholesale, "the whole namespace changed, or older changes are forgotten")
         if query.scope is None:
             return Affecting(kept.latest, "any change of the namespace affects this query")
-        for generation, row in reversed(kept.rows):
-            if generation <= since:
+        for batch in reversed(kept.batches):
+            if batch.latest <= since:
                 break
-            verdict = query.scope.judge(row, page)
-            if verdict.affects:
-                return Affecting(generation, verdict.value, row)
+            if not batch.spares(query.scope, page):
+                found = _first_affecting(batch, query.scope, page, since)
+                if found is not None:
+                    return found
         return None
 
     def judged(self, query: Query, page: Page | None, since: int) -> Iterator[tuple[int, RowChange, Verdict]]:
         """Yield each changed row after `since`, the latest first, with its verdict, to explain `affecting`."""
         kept = self._namespaces.get(query.namespace)
-        for generation, row in reversed(kept.rows if kept is not None else ()):
-            if generation <= since:
-                return
-            yield generation, row, query.scope.judge(row, page) if query.scope is not None else Verdict.UNKNOWN
+        for batch in reversed(kept.batches if kept is not None else ()):
+            for generation, row in reversed(batch.rows):
+                if generation <= since:
+                    return
+                yield generation, row, query.scope.judge(row, page) if query.scope is not None else Verdict.UNKNOWN
 
     def _namespace(self, namespace: str, generation: int) -> _Namespace | None:
         kept = self._namespaces.get(namespace)
@@ -114,7 +119,17 @@ class History:
 
     def _forget(self) -> None:
         kept = self._namespaces[self._order.popleft()]
-        generation, _ = kept.rows.popleft()
-        kept.wholesale = max(kept.wholesale, generation)
-        self.rows_kept -= 1
-        self.forgotten += 1
+        batch = kept.batches.popleft()
+        kept.wholesale = max(kept.wholesale, batch.latest)
+        self.rows_kept -= len(batch.rows)
+        self.forgotten += len(batch.rows)
+
+
+def _first_affecting(batch: Batch, scope: Scope, page: Page | None, since: int) -> Affecting | None:
+    for generation, row in reversed(batch.rows):
+        if generation <= since:
+            break
+        verdict = scope.judge(row, page)
+        if verdict.affects:
+            return Affecting(generation, verdict.value, row)
+    return None

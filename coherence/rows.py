@@ -145,7 +145,7 @@ class Scope:
 
     def _place(self, row: Row, page: Page) -> int | None:
         value = row.get(self.descending or "")
-        first, last = _compare(value, page.first), _compare(value, page.last)
+        first, last = compare(value, page.first), compare(value, page.last)
         if first is None or last is None:
             return None
         # Ties are broken by other columns: a row that is level with an edge of the page counts as on it.
@@ -158,7 +158,8 @@ _BEFORE, _ON, _AFTER = -1, 0, 1
 _BOTH = 2
 
 
-def _compare(one: Scalar, other: Scalar) -> int | None:
+def compare(one: Scalar, other: Scalar) -> int | None:
+    """Return a number below, at or above 0 as `one` sorts before, with or after `other`; None if that is not known."""
     if isinstance(one, str) and isinstance(other, str):
         # Only this form sorts as text in the order of time; other text sorts by a collation that is not known here.
         if not _UTC.fullmatch(one) or not _UTC.fullmatch(other):
