@@ -15,8 +15,10 @@ from coherence.cache import Answer, Cache, Load
 from coherence.changes import Change
 from coherence.clock import Clock, RedisClock, monotonic
 from coherence.events import Acknowledged, Observer, Operated
+from coherence.explain import Explainer, Explanation
 from coherence.gate import Gate
 from coherence.generation import GenerationKey
+from coherence.history import History
 from coherence.keys import Names
 from coherence.l1 import L1
 from coherence.l2 import L2
@@ -46,7 +48,7 @@ class Coherence:
     """One process' cache. Use `running()` around everything else.
 
     `l1_bytes` bounds the local cache, `max_loads` the loads at once, `ack_timeout` (seconds) the wait for the other
-    processes after a change. `observer` gets every event.
+    processes after a change, `kept_changes` the changed rows that are remembered. `observer` gets every event.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Coherence:
         l1_bytes: int,
         max_loads: int,
         ack_timeout: float,
+        kept_changes: int = 4096,
         observer: Observer,
         clock: Clock = monotonic,
     ) -> None:
@@ -65,7 +68,7 @@ class Coherence:
         self.names = Names(settings.cache_prefix, database_of(self.redis))
         self.timing = timing
         self.process = secrets.token_hex(8)
-        self.view = View(timing.lease, by_rows=settings.cache_invalidation == "rows")
+        self.view = View(timing.lease, by_rows=settings.cache_invalidation == "rows", history=History(kept_changes))
         self.l1 = L1(l1_bytes)
         self.redis_timeout = settings.redis_timeout_ms / 1000
         self._clock = clock
@@ -97,6 +100,7 @@ class Coherence:
             clock=clock,
             observer=observer,
         )
+        self._explainer = Explainer(view=self.view, redis_clock=redis_clock, l1=self.l1, l2=self._l2, clock=clock)
         self._sweeps: set[asyncio.Task[int]] = set()
 
     @asynccontextmanager
@@ -127,6 +131,10 @@ class Coherence:
     ) -> Answer:
         """See `Cache.get_or_load`."""
         return await self._cache.get_or_load(query, load, ttl=ttl, bypass=bypass, at_least=at_least)
+
+    async def explain(self, query: Query) -> Explanation:
+        """See `Explainer.explain`."""
+        return await self._explainer.explain(query)
 
     async def publish(self, changes: Sequence[Change]) -> Published:
         """Announce committed changes: bump, apply here, and wait a while until all processes have applied them (I6).

@@ -31,7 +31,7 @@ class _Namespace:
 
 @dataclass(slots=True)
 class History:
-    """Changes by namespace. At most `most_rows` changed rows are kept, in batches; what is forgotten counts as all changed.
+    """Changes by namespace. At most `most_rows` changed rows are kept, in batches; what is older counts as changed.
 
     Calls must come in the order of the generations.
     """

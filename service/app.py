@@ -27,6 +27,7 @@ from service.multiprocess import share_metrics
 from service.queries import ANOMALIES, ANOMALY, NAMESPACES, TRANSACTIONS, Question
 from service.routes.cached import Cached
 from service.routes.changes import Invalidate, SetStatus
+from service.routes.explain import Explain
 from service.routes.operations import Exposition, Livez, Readyz, Stats
 from service.routes.resource import Resource
 from service.settings import ServiceSettings
@@ -65,6 +66,7 @@ def create_app(
         l1_bytes=settings.cache_l1_max_bytes,
         max_loads=settings.max_loads,
         ack_timeout=settings.put_ack_timeout_ms / 1000,
+        kept_changes=settings.cache_kept_changes,
         observer=observe,
     )
 
@@ -91,6 +93,7 @@ def create_app(
         Resource(ANOMALY.path, anomaly),
         Resource(TRANSACTIONS.path, {"GET": cached(TRANSACTIONS, settings.cache_ttl_short)}),
         Resource("/api/v1/cache/stats", {"GET": Stats(coherence)}),
+        Resource("/api/v1/cache/explain", {"GET": admin_only(Explain(ANOMALIES, coherence=coherence))}),
         Resource("/api/v1/cache/invalidate", {"POST": admin_only(Invalidate(coherence=coherence))}),
         Resource("/livez", {"GET": Livez()}),
         Resource("/readyz", {"GET": Readyz(health)}),

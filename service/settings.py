@@ -53,6 +53,12 @@ class ServiceSettings(CoherenceSettings):
         le=86_400,
         description="How long answers about transactions are kept, in seconds. Jitter adds up to 10 %.",
     )
+    cache_kept_changes: int = Field(
+        4096,
+        ge=1,
+        le=1_000_000,
+        description="How many changed rows each process remembers, to judge by them what it has cached.",
+    )
     cache_l1_max_bytes: ByteSize = Field(
         ByteSize(64 * MIB),
         ge=0,
