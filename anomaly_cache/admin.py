@@ -54,13 +54,13 @@ async def transaction(url: str, *, application: str) -> AsyncIterator[psycopg.As
         )
     except (psycopg.Error, OSError) as error:
         raise AdminError(f"DATABASE_URL: cannot connect to Postgres: {one_line(error)}") from error
+    user = connection.info.user
     try:
         # What watch relies on, whatever the database's default is: each statement sees what others have committed.
         await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
         async with connection:
             yield connection
     except errors.InsufficientPrivilege as error:
-        user = connection.info.user
         raise AdminError(f"DATABASE_URL: its user {user} has not the right: {one_line(error)}") from error
     except errors.ReadOnlySqlTransaction as error:
         raise AdminError(f"DATABASE_URL: the server takes no changes, is it a standby? {one_line(error)}") from error

@@ -1,6 +1,7 @@
 """The composition root: everything that answers HTTP, wired."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -137,6 +138,13 @@ def create_app(
     return app
 
 
+def configure_logs(settings: ServiceSettings) -> None:
+    """Set the process' logging up."""
+    logs.configure(settings.log_level, settings.log_format)
+    # It warns of each try to connect, several a second; we tell once that Postgres is lost, and why.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+
 async def close(servers: AsyncExitStack) -> None:
     """Close the connections, or leave them to the process' end where that takes too long: a server may hang."""
     with suppress(TimeoutError):
@@ -155,5 +163,5 @@ def create() -> Starlette:
         sys.stderr.write(f"{error}\n")
         # Any other code, and uvicorn starts the worker again and again.
         sys.exit(STARTUP_FAILURE)
-    logs.configure(settings.log_level, settings.log_format)
+    configure_logs(settings)
     return create_app(settings, on_failure=lambda: signal.raise_signal(signal.SIGTERM), shared_metrics=share_metrics())

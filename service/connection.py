@@ -58,7 +58,7 @@ class Connection(AsyncConnection[TupleRow]):
             report(f"no connection within {CONNECT_SECONDS} s")
             raise Unanswered("no connection in time") from None
         except OperationalError as error:
-            report(str(error).strip())
+            report(str(error).partition("\n")[0])
             raise
 
     async def wait(self, gen: PQGen[Any], interval: float = WAIT_INTERVAL, timeout: float | None = None) -> Any:

@@ -55,9 +55,16 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Api]:
 
 
 @asynccontextmanager
+async def leased_api(settings: ServiceSettings) -> AsyncIterator[Api]:
+    """Run the application, with a lease."""
+    async with leased(settings), running(settings) as api:
+        yield api
+
+
+@asynccontextmanager
 async def caching(settings: ServiceSettings) -> AsyncIterator[Api]:
     """Run the application, with a lease, and wait until it caches."""
-    async with leased(settings), running(settings) as api, api.client() as client:
+    async with leased_api(settings) as api, api.client() as client:
 
         async def ready() -> bool:
             return bool((await client.get("/readyz")).json()["status"] == "ready")

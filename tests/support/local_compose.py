@@ -107,7 +107,8 @@ class LocalCompose:
     def close(self) -> None:
         """End everything, the last one first."""
         for child in reversed(self._started):
-            child.stop()
+            if child.running:
+                child.stop()
 
     def _program(self, name: str, service: Mapping[str, Any]) -> Container:
         """Start one of our programs as the image does: its entry point, and no variable that compose.yaml has not."""
