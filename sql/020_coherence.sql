@@ -12,7 +12,8 @@
 -- every namespace. Equal payloads of one transaction are delivered once. A table may be watched in several namespaces.
 -- Where columns are watched and few rows changed, "columns" names them and "rows" has of each row [old, new] values, with
 -- null for a row that was not there before or is not there now. Which old row belongs to which new one is not said.
--- Where too many rows changed for that, "overflow" says so: "rows", or "bytes".
+-- Where too many rows changed for that, "overflow" says so: "rows", or "bytes". Whoever may connect to the database may
+-- LISTEN, and sees these values: name no column that is confidential.
 --
 -- Who calls watch and unwatch owns the table and may write coherence.tables. Who writes the table needs nothing.
 -- NOTIFY is at odds with PREPARE TRANSACTION: Postgres refuses to prepare a transaction that changed a watched table.
@@ -95,6 +96,9 @@ BEGIN
                                 WHEN amount > most_rows THEN '{"overflow": "rows"}' ELSE '{}' END;
         IF octet_length(payload) > 7500 THEN
             payload := head || '{"overflow": "bytes"}';
+        END IF;
+        IF octet_length(payload) > 7500 THEN
+            payload := head || '{"ns": null}';
         END IF;
         PERFORM pg_notify('coherence', payload);
     END LOOP;

@@ -165,7 +165,7 @@ async def test_a_payload_too_long_for_notify_means_everything(writer: psycopg.As
     await writer.execute("CREATE TABLE odd (a integer)")
     await writer.execute(
         "CREATE TRIGGER odd AFTER INSERT ON odd REFERENCING NEW TABLE AS new_rows"
-        " EXECUTE FUNCTION coherence.announce('" + 9000 * "x" + "')"
+        " EXECUTE FUNCTION coherence.announce('{}', '" + 9000 * "x" + "')"
     )
     await writer.execute("INSERT INTO odd VALUES (1)")
     assert await ears.changes() == [(None, "insert")]

@@ -1,5 +1,6 @@
 """What the two roles may do, and that nobody else gained anything."""
 
+import json
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -64,13 +65,14 @@ async def test_the_api_reads_and_sets_the_status(migrated_url: str) -> None:
 
 
 async def test_the_listener_listens(owner: psycopg.AsyncConnection, migrated_url: str) -> None:
-    """The listener's role hears changes, sends its fence and reads the audit; it sees no row of any table."""
+    """The listener's role hears changes, sends its fence and reads the audit; of rows it sees what a change tells."""
     async with await connect_as(migrated_url, "anomaly_listener", LISTENER_PASSWORD) as listener:
         await listener.execute("LISTEN coherence")
         await owner.execute("DELETE FROM anomalies")
         await listener.execute("SELECT pg_notify('coherence', 'fence')")
         heard = [each.payload async for each in listener.notifies(timeout=5, stop_after=2)]
-        assert heard == ['{"ns": "anomalies", "op": "delete"}', "fence"]
+        assert json.loads(heard[0]).items() >= {"ns": "anomalies", "op": "delete"}.items()
+        assert heard[1] == "fence"
         assert [row["ok"] for row in (await watched(listener)).values()] == [True, True]
         assert await one(listener, "SELECT pg_notification_queue_usage()") >= 0
         assert await one(listener, "SELECT pg_try_advisory_lock(1)")

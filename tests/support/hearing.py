@@ -23,14 +23,18 @@ class Ears:
     def _hear(self, notification: Notify) -> None:
         self._payloads.append(notification.payload)
 
-    async def changes(self) -> list[Heard]:
+    async def payloads(self) -> list[str]:
         """Return what was committed since the last call, in order; nothing that is committed later is among it."""
         fence = json.dumps({"fence": uuid.uuid4().hex})
         # Notifications come in the order of the commits, and our own has come when its statement is through.
         await self._connection.execute("SELECT pg_notify('coherence', %s)", [fence])
         end = self._payloads.index(fence)
         heard, self._payloads = self._payloads[:end], self._payloads[end + 1 :]
-        return [(change["ns"], change["op"]) for change in map(json.loads, heard)]
+        return heard
+
+    async def changes(self) -> list[Heard]:
+        """Return which namespaces changed since the last call, and how."""
+        return [(change["ns"], change["op"]) for change in map(json.loads, await self.payloads())]
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""Measurements of the real system on this machine; no part of what is installed."""

@@ -1,0 +1,84 @@
+"""A listener and API replicas as processes, on servers that run."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from anomaly_cache.config import PROGRAMS
+from anomaly_cache.demo.database import API_ROLE, LISTENER_ROLE
+from anomaly_cache.demo.programs import Program, stop, until_ready
+from anomaly_cache.demo.servers import Servers
+from anomaly_cache.servers.child import Child
+from anomaly_cache.servers.ports import free_port
+from bench.servers import ROLE_PASSWORD, copy, drop
+
+API_KEY = "analyst-key-of-the-bench"
+REPLICAS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What runs: where its database is, for a superuser, and its programs."""
+
+    database_url: str
+    listener: Program
+    replicas: tuple[Program, ...]
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Return the processor time that each program has used so far, by its name."""
+        used = {}
+        for each in (self.listener, *self.replicas):
+            times = psutil.Process(each.child.pid).cpu_times()
+            used[each.child.name] = times.user + times.system
+        return used
+
+
+@asynccontextmanager
+async def system(servers: Servers, name: str, invalidation: str) -> AsyncIterator[System]:
+    """Start a listener and two replicas on a fresh copy of the seeded database; wait until they are ready.
+
+    `name` is the database's, and the prefix of the keys; `invalidation` is CACHE_INVALIDATION. Raises DemoError where
+    a program does not start.
+    """
+    await copy(servers.postgres, name)
+    with TemporaryDirectory(prefix="anomaly-cache-bench-logs-") as logs:
+        common = {"REDIS_URL": servers.valkey.url, "CACHE_PREFIX": f"{name}:", "CACHE_INVALIDATION": invalidation}
+
+        def program(module: str, label: str, port: int, role: str, **settings: str) -> Program:
+            url = servers.postgres.url_for(name, user=role, password=ROLE_PASSWORD)
+            environment = {**_environment(), **common, "DATABASE_URL": url, **settings}
+            command = [sys.executable, "-m", module]
+            log = Path(logs) / f"{label}.log"
+            return Program(Child(label, command, log=log, environment=environment, directory=Path(logs)), port)
+
+        port = free_port()
+        listener = program("listener", "listener", port, LISTENER_ROLE, LISTENER_HEALTH_PORT=str(port))
+        replicas = []
+        for number in range(1, REPLICAS + 1):
+            port = free_port()
+            mine = {"API_PORT": str(port), "API_KEYS": f"analyst={API_KEY}", "WARM_QUERIES": "none"}
+            replicas.append(program("service", f"api-{number}", port, API_ROLE, **mine))
+        programs = [listener, *replicas]
+        try:
+            for each in programs:
+                each.child.start()
+            await until_ready(programs)
+            yield System(servers.postgres.url_for(name), listener, tuple(replicas))
+        finally:
+            await stop(programs)
+    await drop(servers.postgres, name)
+
+
+def _environment() -> dict[str, str]:
+    """Our environment without any setting of the programs'."""
+    known = {field.upper() for settings in PROGRAMS.values() for field in settings.model_fields}
+    root = str(Path(__file__).resolve().parents[1])
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in known}
+    # The checkout that this file is in is what is measured, whatever is installed.
+    return {**kept, "PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
