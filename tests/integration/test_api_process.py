@@ -148,9 +148,7 @@ async def test_it_starts_without_postgres_and_redis(programs: Programs, environm
     await api.stop()
 
 
-async def test_the_log_holds_no_secrets_and_no_requests(
-    programs: Programs, environment: dict[str, str]
-) -> None:
+async def test_the_log_holds_no_secrets_and_no_requests(programs: Programs, environment: dict[str, str]) -> None:
     """Whatever goes on."""
     api = await programs.api(wait=True, **environment, LOG_LEVEL="DEBUG")
     async with api.client() as client:
