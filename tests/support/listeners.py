@@ -100,9 +100,9 @@ class Place:
             listener.stop()
             async with asyncio.timeout(5):
                 await running
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
+            while not sweeping.done():
+                sweeping.cancel()  # again and again: redis-py's use of asyncio.wait_for loses one on Python 3.11
+                await asyncio.wait([sweeping], timeout=0.1)
             await redis.aclose()
 
     @asynccontextmanager
