@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -22,6 +23,9 @@ from listener.settings import ListenerSettings
 from listener.source import Unsuitable, open_source
 from listener.status import Status
 from listener.sweeper import Sweeper
+
+CANCEL_SECONDS = 0.1
+"""How long a task may take to take its cancellation, before it is cancelled again."""
 
 _REDIS_CONNECTIONS = 2  # one for the protocol, one for the sweeps
 
@@ -87,12 +91,18 @@ async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, lo
     listener.stop()
     health.should_exit = True
     await asyncio.wait((listening, answering), timeout=GOODBYE_SECONDS)
-    for task in (listening, sweeping, answering, stopping):
-        task.cancel()
-    await asyncio.gather(listening, sweeping, answering, stopping, return_exceptions=True)
+    await _end(listening, sweeping, answering, stopping)
     journal.flush()
     log.info("listener stopped", exit_code=code)
     return code
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel what still runs, again and again: before Python 3.12 asyncio.wait_for, in redis-py, may lose one."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=CANCEL_SECONDS)
 
 
 def _fault(log: structlog.stdlib.BoundLogger, *tasks: asyncio.Task[None]) -> int:

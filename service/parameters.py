@@ -30,10 +30,6 @@ def _decimal(value: object) -> object:
     return value
 
 
-def _positive_zero(value: float) -> float:
-    return value + 0.0
-
-
 def _without_nul(value: str) -> str:
     if "\0" in value:
         raise ValueError("must not contain NUL")
@@ -42,9 +38,7 @@ def _without_nul(value: str) -> str:
 
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=1000)]
 Offset = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=BIGINT_MAX)]
-Score = Annotated[
-    float, BeforeValidator(_decimal), Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(_positive_zero)
-]
+Score = Annotated[float, BeforeValidator(_decimal), Field(ge=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_MAX_LENGTH), AfterValidator(_without_nul)]
 Status = Literal["NEW", "INVESTIGATING", "INVESTIGATED", "CONFIRMED", "DISMISSED"]
 

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from service.app import create_app
+from service.multiprocess import share_metrics
 from service.protocol import Protocol
 from service.settings import ServiceSettings
 
@@ -76,7 +77,8 @@ def serve(settings: ServiceSettings) -> int:
         code = 1
         server.should_exit = True
 
-    server = Server(configuration(create_app(settings, on_failure=fail)))
+    app = create_app(settings, on_failure=fail, shared_metrics=share_metrics())
+    server = Server(configuration(app))
     with bound:
         log.info("api started", url=_url(bound), max_staleness_seconds=settings.cache_max_staleness_seconds)
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:

@@ -3,60 +3,24 @@
 import asyncio
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-import httpx2
-import psutil
 import psycopg
 import pytest
 
-from anomaly_cache.servers.child import Child
-from anomaly_cache.servers.ports import free_port
 from service.protocol import HEAD_LIMIT
-from tests.support.api import metric
+from tests.support.api import ANOMALIES, run_to_end
 from tests.support.own_servers import OwnPostgres
-from tests.support.processes import ADMIN_KEY, ANALYST_KEY, Program, Programs, clean_environment
+from tests.support.processes import ADMIN_KEY, ANALYST_KEY, Programs
 from tests.support.waiting import eventually
 
-ANOMALIES = "/api/v1/anomalies"
 KEYS = f"analyst={ANALYST_KEY},admin={ADMIN_KEY}"
-
-
-@pytest.fixture
-def settings(filled_url: str, redis_url: str, cache_prefix: str) -> dict[str, str]:
-    """The environment of an API on a database of 30 rows; nobody gives a lease."""
-    return {
-        "DATABASE_URL": filled_url,
-        "REDIS_URL": redis_url,
-        "CACHE_PREFIX": cache_prefix,
-        "CACHE_MAX_STALENESS_SECONDS": "0.5",
-        "WARM_QUERIES": "none",
-    }
-
-
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `python` to its end, with no settings but these."""
-    command = [sys.executable, *arguments]
-    environment = {**clean_environment(), **variables}
-    root = Path(__file__).parents[2]
-    return subprocess.run(
-        command,
-        env={**environment, "PYTHONPATH": str(root)},
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
 
 
 def test_help_needs_no_settings() -> None:
     """It names the settings, the routes and the exit codes."""
-    help_ = run("-m", "service", "--help")
+    help_ = run_to_end("-m", "service", "--help")
     assert help_.returncode == 0
     for word in ("DATABASE_URL", "API_KEYS", "CACHE_MAX_STALENESS_SECONDS", "/readyz", "Exit codes", "--workers"):
         assert word in help_.stdout
@@ -64,7 +28,9 @@ def test_help_needs_no_settings() -> None:
 
 def test_wrong_settings_are_a_line_each_and_exit_code_2() -> None:
     """No traceback, no secret."""
-    ended = run("-m", "service", API_KEYS="admin=s3cret", DB_POOL_SIZE="lots", DATABASE_URL="mysql://u:s3cret@h/d")
+    ended = run_to_end(
+        "-m", "service", API_KEYS="admin=s3cret", DB_POOL_SIZE="lots", DATABASE_URL="mysql://u:s3cret@h/d"
+    )
     assert ended.returncode == 2
     lines = ended.stderr.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["DATABASE_URL", "DB_POOL_SIZE", "API_KEYS"]
@@ -75,7 +41,7 @@ def test_a_taken_port_is_one_line_and_exit_code_1() -> None:
     """It names the variables and the address."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = run("-m", "service", DATABASE_URL="postgresql://h/d", API_KEYS=KEYS, API_PORT=port)
+        ended = run_to_end("-m", "service", DATABASE_URL="postgresql://h/d", API_KEYS=KEYS, API_PORT=port)
     assert ended.returncode == 1
     assert ended.stderr == ""
     (line,) = ended.stdout.splitlines()
@@ -84,9 +50,9 @@ def test_a_taken_port_is_one_line_and_exit_code_1() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_well(programs: Programs, settings: dict[str, str], number: signal.Signals) -> None:
+async def test_a_signal_ends_it_well(programs: Programs, environment: dict[str, str], number: signal.Signals) -> None:
     """Exit code 0, though a client holds an idle connection."""
-    api = await programs.api(wait=True, **settings)
+    api = await programs.api(wait=True, **environment)
     async with api.client() as client:
         assert (await client.get(ANOMALIES)).status_code == 200
         started = time.monotonic()
@@ -96,9 +62,9 @@ async def test_a_signal_ends_it_well(programs: Programs, settings: dict[str, str
     await api.logged("api stopped", exit_code=0)
 
 
-async def test_what_is_in_flight_is_finished(programs: Programs, settings: dict[str, str], filled_url: str) -> None:
+async def test_what_is_in_flight_is_finished(programs: Programs, environment: dict[str, str], filled_url: str) -> None:
     """After SIGTERM nobody new is let in, and who is in gets an answer."""
-    api = await programs.api(wait=True, **settings)
+    api = await programs.api(wait=True, **environment)
     async with api.client() as client, await psycopg.AsyncConnection.connect(filled_url) as connection:
         await connection.execute("LOCK TABLE anomalies")
         slow = asyncio.create_task(client.get(ANOMALIES))
@@ -112,12 +78,12 @@ async def test_what_is_in_flight_is_finished(programs: Programs, settings: dict[
 
 
 async def test_a_second_signal_waits_for_nobody(
-    programs: Programs, own_postgres: Callable[..., OwnPostgres], settings: dict[str, str]
+    programs: Programs, own_postgres: Callable[..., OwnPostgres], environment: dict[str, str]
 ) -> None:
     """Who is in a hurry says it twice. Even with Postgres hung it is over in time."""
     postgres = own_postgres()
     api = await programs.api(
-        wait=False, **{**settings, "DATABASE_URL": postgres.url, "DB_STATEMENT_TIMEOUT_MS": "30000"}
+        wait=False, **{**environment, "DATABASE_URL": postgres.url, "DB_STATEMENT_TIMEOUT_MS": "30000"}
     )
     await api.ready("/livez")
     postgres.pause()
@@ -132,9 +98,9 @@ async def test_a_second_signal_waits_for_nobody(
     postgres.resume()
 
 
-async def test_a_request_without_end_is_cut_off(programs: Programs, settings: dict[str, str]) -> None:
+async def test_a_request_without_end_is_cut_off(programs: Programs, environment: dict[str, str]) -> None:
     """One SIGTERM is enough to be gone within 10 s, whatever clients do."""
-    api = await programs.api(wait=True, **settings)
+    api = await programs.api(wait=True, **environment)
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
     head = f"PUT {ANOMALIES}/a HTTP/1.1\r\nhost: x\r\nx-api-key: {ANALYST_KEY}\r\ncontent-type: application/json\r\n"
     writer.write(head.encode() + b"content-length: 100\r\n\r\n{")
@@ -147,7 +113,7 @@ async def test_a_request_without_end_is_cut_off(programs: Programs, settings: di
     del reader
 
 
-async def test_a_dead_background_task_ends_the_process(settings: dict[str, str]) -> None:
+async def test_a_dead_background_task_ends_the_process(environment: dict[str, str]) -> None:
     """With an exit code that has it started again, and a line that says which one it was."""
     script = (
         "import asyncio, signal, sys, threading\n"
@@ -164,15 +130,15 @@ async def test_a_dead_background_task_ends_the_process(settings: dict[str, str])
         "threading.Timer(1.0, signal.raise_signal, [signal.SIGUSR1]).start()\n"
         "sys.exit(serve(settings))\n"
     )
-    ended = await asyncio.to_thread(run, "-c", script, API_KEYS=KEYS, API_PORT="0", **settings)
+    ended = await asyncio.to_thread(run_to_end, "-c", script, API_KEYS=KEYS, API_PORT="0", **environment)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert '"task": "coherence"' in ended.stdout
 
 
-async def test_it_starts_without_postgres_and_redis(programs: Programs, settings: dict[str, str]) -> None:
+async def test_it_starts_without_postgres_and_redis(programs: Programs, environment: dict[str, str]) -> None:
     """The order of starts does not matter."""
     nowhere = {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1/0"}
-    api = await programs.api(wait=False, **{**settings, **nowhere})
+    api = await programs.api(wait=False, **{**environment, **nowhere})
     await api.ready("/livez")
     async with api.client() as client:
         assert (await client.get("/readyz")).status_code == 503
@@ -182,9 +148,9 @@ async def test_it_starts_without_postgres_and_redis(programs: Programs, settings
     await api.stop()
 
 
-async def test_the_log_holds_no_secrets_and_no_line_per_request(programs: Programs, settings: dict[str, str]) -> None:
+async def test_the_log_holds_no_secrets_and_no_requests(programs: Programs, environment: dict[str, str]) -> None:
     """Whatever goes on."""
-    api = await programs.api(wait=True, **settings, LOG_LEVEL="DEBUG")
+    api = await programs.api(wait=True, **environment, LOG_LEVEL="DEBUG")
     async with api.client() as client:
         await client.get(ANOMALIES)
         before = len(api.logs())
@@ -194,7 +160,7 @@ async def test_the_log_holds_no_secrets_and_no_line_per_request(programs: Progra
         after = api.logs()
     assert len(after) - before < 10
     text = api.child.log.read_text()
-    for secret in (ANALYST_KEY, ADMIN_KEY, "wrong-key-0123456789", settings["DATABASE_URL"]):
+    for secret in (ANALYST_KEY, ADMIN_KEY, "wrong-key-0123456789", environment["DATABASE_URL"]):
         assert secret not in text
 
 
@@ -210,9 +176,9 @@ async def exchange(port: int, request: bytes) -> tuple[int, bytes]:
     return int(head.split(b" ", 2)[1]), body
 
 
-async def test_what_is_no_http_is_answered_with_a_problem(programs: Programs, settings: dict[str, str]) -> None:
+async def test_what_is_no_http_is_answered_with_a_problem(programs: Programs, environment: dict[str, str]) -> None:
     """And an endless head is not waited for; one of a fair size is read."""
-    api = await programs.api(wait=True, **settings)
+    api = await programs.api(wait=True, **environment)
     assert (await exchange(api.port, b"nonsense\r\n\r\n"))[0] == 400
     assert (await exchange(api.port, b"GET / HTTP/1.1\r\nx: " + b"x" * (HEAD_LIMIT + 1) + b"\r\n\r\n"))[0] == 431
     assert (await exchange(api.port, b"GET / HTTP/1.1\r\nx: " + b"x" * (3 * HEAD_LIMIT)))[0] == 431
@@ -227,65 +193,12 @@ async def test_what_is_no_http_is_answered_with_a_problem(programs: Programs, se
             assert (await client.put(f"{ANOMALIES}/a-0001", content=body, headers=headers)).status_code == 200
 
 
-async def test_a_large_body_does_not_become_the_next_request(programs: Programs, settings: dict[str, str]) -> None:
+async def test_a_large_body_does_not_become_the_next_request(programs: Programs, environment: dict[str, str]) -> None:
     """The 413 comes before the body has been read, and the connection is not used again."""
-    api = await programs.api(wait=True, **settings)
+    api = await programs.api(wait=True, **environment)
     head = f"PUT {ANOMALIES}/a HTTP/1.1\r\nhost: x\r\nx-api-key: {ANALYST_KEY}\r\ncontent-type: application/json\r\n"
     status, _ = await exchange(api.port, head.encode() + b"content-length: 99999999\r\n\r\nGET / HTTP/1.1\r\n\r\n")
     assert status == 413
-
-
-async def test_the_metrics_of_several_workers_are_one(settings: dict[str, str], tmp_path: Path) -> None:
-    """Whichever worker is asked; a worker that dies takes its gauges along, and leaves its counts behind."""
-    port = free_port()
-    workers = Child(
-        "workers",
-        [sys.executable, "-m", "uvicorn", "--factory", "service.app:create", "--workers", "2", "--port", str(port)],
-        log=tmp_path / "workers.log",
-        environment={**clean_environment(), **settings, "API_KEYS": KEYS, "TMPDIR": str(tmp_path)},
-        directory=Path(__file__).parents[2],
-    )
-    workers.start()
-    try:
-        program = Program("workers", [], port=port, child=workers)
-        await program.ready()
-        await eventually(lambda: _count_of_workers(port, 2), within=10)
-        for _ in range(40):
-            await _fresh_get(port, ANOMALIES)
-        text = (await _fresh_get(port, "/metrics")).text
-        route = f'http_requests_total{{method="GET",route="{ANOMALIES}",status="200"}}'
-        for _ in range(10):
-            assert metric((await _fresh_get(port, "/metrics")).text, route) == 40
-        assert metric(text, "cache_l1_max_bytes") == 2 * 64 * 2**20
-        assert metric(text, "cache_database_up") == 1
-
-        victim = max(psutil.Process(workers.pid).children(), key=lambda child: child.create_time())
-        victim.kill()
-        await eventually(lambda: _count_of_workers(port, 2), within=10)
-        text = (await _fresh_get(port, "/metrics")).text
-        assert metric(text, route) == 40
-        assert metric(text, "cache_l1_max_bytes") == 2 * 64 * 2**20
-    finally:
-        workers.stop()
-
-
-async def test_wrong_settings_stop_all_workers(settings: dict[str, str]) -> None:
-    """Or uvicorn would start them again for ever."""
-    command = ("-m", "uvicorn", "--factory", "service.app:create", "--workers", "2", "--port", str(free_port()))
-    ended = await asyncio.to_thread(run, *command, **{**settings, "DATABASE_URL": "mysql://h/d"})
-    assert ended.returncode == 0
-    assert "DATABASE_URL: must begin with postgresql://" in ended.stderr
-
-
-async def _fresh_get(port: int, path: str) -> httpx2.Response:
-    """Ask on a connection of its own, which either worker may take."""
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": ANALYST_KEY}) as client:
-        return await client.get(path)
-
-
-async def _count_of_workers(port: int, count: int) -> bool:
-    text = (await _fresh_get(port, "/metrics")).text
-    return metric(text, "cache_l1_max_bytes") == count * 64 * 2**20
 
 
 async def _is_waited_for(url: str) -> bool:

@@ -326,3 +326,29 @@ async def test_stopped_listener_leaves_the_lease(place: Place) -> None:
         await running.serving()
         running.listener.stop()
         assert (await running.lease()).generation is not None
+
+
+async def test_deployments_in_one_database_do_not_collide(place: Place) -> None:
+    """Another prefix is another deployment, with an active listener and a lease of its own."""
+    other = Place(place.database_url, place.redis_url, place.prefix + "other:")
+    async with place.listener() as one, other.listener() as two:
+        await one.serving()
+        await two.serving()
+
+
+async def test_two_at_once_do_no_harm(place: Place, writer: psycopg.AsyncConnection) -> None:
+    """The lock saves work, no more: with two active listeners the generation rises, and the lease stays."""
+    async with place.bumps() as bumps, place.listener() as one, place.listener(lock="another") as two:
+        await one.serving()
+        await two.serving()
+        bumps.clear()
+        for n in range(20):
+            await writer.execute(INSERT, [f"t{n}"])
+        await one.serving()
+        await two.serving()
+        assert sum(notifications for _, _, notifications in causes(bumps)) == 40
+        generations = [bump.generation for bump in bumps]
+        assert generations == sorted(set(generations))
+        assert (await one.lease()).generation == generations[-1]
+        assert not one.seen(LeaseWithheld)
+        assert not two.seen(LeaseWithheld)

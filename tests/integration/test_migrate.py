@@ -1,12 +1,14 @@
 """`migrate`: from nothing to everything in place, again and again, by one or by many, with it or with psql alone."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner
+from psycopg.sql import SQL, Identifier
 
 import sql
 from anomaly_cache.admin import AdminError
@@ -17,7 +19,7 @@ from anomaly_cache.servers.ports import free_port
 from tests.support.hearing import listening
 from tests.support.postgres import as_user, one, watched
 
-SQL = Path(sql.__file__).parent
+FILES = Path(sql.__file__).parent
 # What makes the database what it is: nothing of it may differ between a first and a second run.
 SHAPE = """
     SELECT string_agg(line, E'\n' ORDER BY line) FROM (
@@ -59,7 +61,7 @@ async def test_applies_every_file_in_order(database_url: str, database: psycopg.
     """From an empty database to watched tables; each file is reported, in the order of the names."""
     applied: list[str] = []
     tables = await migrate(database_url, report=applied.append)
-    assert applied == sorted(path.name for path in SQL.glob("*.sql"))
+    assert applied == sorted(path.name for path in FILES.glob("*.sql"))
     assert [(table.name, table.namespace, table.problem) for table in tables] == [
         ("public.anomalies", "anomalies", None),
         ("public.transactions", "transactions", None),
@@ -71,12 +73,12 @@ async def test_psql_alone_does_the_same_again_and_again(database_url: str, datab
     """A DBA with psql gets what migrate makes, file by file or in one transaction, however often."""
     names = scripts()
     for name in names:
-        await psql(database_url, "-f", str(SQL / name))
+        await psql(database_url, "-f", str(FILES / name))
     first = await one(database, SHAPE)
     for name in names:
-        await psql(database_url, "-f", str(SQL / name))
+        await psql(database_url, "-f", str(FILES / name))
     assert await one(database, SHAPE) == first
-    together = [argument for name in names for argument in ("-f", str(SQL / name))]
+    together = [argument for name in names for argument in ("-f", str(FILES / name))]
     await psql(database_url, "-1", *together)
     assert await one(database, SHAPE) == first
     await migrate(database_url)
@@ -88,7 +90,7 @@ async def test_psql_alone_makes_the_roles(database_url: str, database: psycopg.A
     await migrate(database_url)
     for _ in range(2):
         for name in scripts("roles"):
-            await psql(database_url, "-f", str(SQL / name))
+            await psql(database_url, "-f", str(FILES / name))
     assert await one(database, "SELECT has_table_privilege('anomaly_api', 'anomalies', 'SELECT')")
     assert await one(database, "SELECT has_table_privilege('anomaly_listener', 'coherence.watched', 'SELECT')")
 
@@ -117,6 +119,28 @@ async def test_many_at_once(database_url: str, database: psycopg.AsyncConnection
     results = await asyncio.gather(*(migrate(database_url, roles=Roles("api", "listener")) for _ in range(5)))
     assert all(table.problem is None for tables in results for table in tables)
     assert await one(database, "SELECT count(*) FROM coherence.tables") == 2
+
+
+async def test_needs_no_superuser(database_url: str, database: psycopg.AsyncConnection) -> None:
+    """The owner of a database can migrate it, mend it and write to it."""
+    name = f"owner_{uuid.uuid4().hex}"
+    role = Identifier(name)
+    await database.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(role))
+    await database.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(Identifier(database.info.dbname), role))
+    try:
+        url = as_user(database_url, name, "secret")
+        for _ in range(2):
+            assert all(table.problem is None for table in await migrate(url))
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner, listening(url) as ears:
+            await owner.execute("DROP FUNCTION coherence.announce() CASCADE")
+            await migrate(url)
+            await ears.changes()
+            await owner.execute("INSERT INTO anomalies VALUES ('t', 'a', 1, 'EUR', 0.5)")
+            assert await ears.changes() == [("anomalies", "insert")]
+    finally:
+        await database.execute(SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(role))
+        await database.execute(SQL("DROP OWNED BY {}").format(role))
+        await database.execute(SQL("DROP ROLE {}").format(role))
 
 
 async def test_all_or_nothing(database_url: str, database: psycopg.AsyncConnection) -> None:

@@ -1,5 +1,6 @@
 """coherence.watch and coherence.unwatch: what they take, what they refuse, and how little they disturb."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -89,6 +90,18 @@ async def test_watching_again_waits_for_nobody(owner: psycopg.AsyncConnection, m
         await owner.execute("SET lock_timeout = '1s'; SELECT coherence.watch('items', 'items')")
         await owner.execute("ALTER TABLE anomalies DISABLE TRIGGER coherence_insert")
         await owner.execute("SELECT coherence.watch('anomalies', 'anomalies')")
+
+
+async def test_many_may_watch_a_table_at_once(owner: psycopg.AsyncConnection, migrated_url: str) -> None:
+    """Several sessions watch one table in namespaces of their own at the same time; none undoes another's work."""
+
+    async def watch(namespace: str) -> None:
+        async with await psycopg.AsyncConnection.connect(migrated_url, autocommit=True) as connection:
+            await connection.execute("SELECT coherence.watch('items', %s)", [namespace])
+
+    await asyncio.gather(*(watch(f"n{number}") for number in range(8)))
+    rows = {name: row["ok"] for name, row in (await watched(owner)).items() if name.startswith("public.items ")}
+    assert rows == {f"public.items n{number}": True for number in range(8)}
 
 
 async def test_unwatch_finds_the_table(owner: psycopg.AsyncConnection) -> None:

@@ -1,8 +1,11 @@
 """The API in the test's own process, on real servers."""
 
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx2
 import psycopg
@@ -11,6 +14,7 @@ from starlette.applications import Starlette
 from service.app import create_app
 from service.settings import ServiceSettings
 from tests.support.lease import leased
+from tests.support.processes import clean_environment
 from tests.support.waiting import eventually
 
 ANALYST_KEY = "analyst-key-for-tests"
@@ -103,3 +107,17 @@ async def fill(database_url: str, rows: int = 30) -> None:
             SELECT transaction_id, account_id, amount, currency, 'm', 'card', detected_at FROM anomalies
             """
         )
+
+
+def run_to_end(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `python` with these arguments to its end, with no settings but these."""
+    root = Path(__file__).parents[2]
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**clean_environment(), **variables, "PYTHONPATH": str(root)},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )

@@ -33,6 +33,7 @@ async def leased(settings: CoherenceSettings) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        while not task.done():
+            task.cancel()  # again and again: redis-py's use of asyncio.wait_for loses one on Python 3.11
+            await asyncio.wait([task], timeout=0.1)
         await redis.aclose()

@@ -16,7 +16,7 @@ from coherence.redis_client import connect, database_of
 from coherence.settings import CoherenceSettings
 from coherence.timing import Timing
 from listener.daemon import Listener, statement_limit
-from listener.events import Event, LeaseRenewed, Observer
+from listener.events import Event, LeaseRenewed
 from listener.lock import lock_key
 from listener.source import open_source
 from listener.sweeper import Sweeper
@@ -74,25 +74,20 @@ class Place:
         return connect(settings, connections=4)
 
     @asynccontextmanager
-    async def listener(self, observer: Observer | None = None) -> AsyncIterator[RunningListener]:
-        """Run a listener; a fault of its own fails the test."""
+    async def listener(self, *, lock: str = "here") -> AsyncIterator[RunningListener]:
+        """Run a listener; a fault of its own fails the test. Those of one `lock` are not active at once."""
         timing = Timing.from_bound(self.bound)
         redis = self.connect()
         names = Names(self.prefix, database_of(redis))
         events: list[Event] = []
-
-        def observe(event: Event) -> None:
-            events.append(event)
-            if observer is not None:
-                observer(event)
-
+        observe = events.append
         sweeper = Sweeper(redis, names, timeout=REDIS_TIMEOUT, observer=observe)
         key = GenerationKey(redis, names, REDIS_TIMEOUT)
         listener = Listener(
             lambda: open_source(self.database_url, limit=statement_limit(timing)),
             key=key,
             sweeper=sweeper,
-            lock=lock_key("here", self.prefix),
+            lock=lock_key(lock, self.prefix),
             timing=timing,
             observer=observe,
             clock=monotonic,
@@ -105,9 +100,9 @@ class Place:
             listener.stop()
             async with asyncio.timeout(5):
                 await running
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
+            while not sweeping.done():
+                sweeping.cancel()  # again and again: redis-py's use of asyncio.wait_for loses one on Python 3.11
+                await asyncio.wait([sweeping], timeout=0.1)
             await redis.aclose()
 
     @asynccontextmanager

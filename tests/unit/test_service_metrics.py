@@ -1,6 +1,7 @@
 """The API's metrics."""
 
 import re
+from typing import get_args
 
 import pytest
 
@@ -70,6 +71,11 @@ def test_what_alerts_look_at_is_there_from_the_start() -> None:
 def test_each_event_is_counted(event: Event, sample: str) -> None:
     """Once."""
     assert exposed(event)[sample] == 1
+
+
+def test_no_event_is_unknown() -> None:
+    """Whatever the core reports has its place here."""
+    assert set(get_args(Event)) == set(Metrics([])._take)
 
 
 def invalidated(*changes: Change, received: Received = Received.APPLIED) -> Invalidated:
