@@ -42,9 +42,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What was measured. Rates are per second; hit rates are shares of the reads, `l1`, `l2` and `db` add up to 1.
+    """What was measured. Rates are per second; `l1` and `l2` are shares of all reads, and add up to the hit rate.
 
-    `changed` is the share of the loads that found another answer than the one before: the others were in vain.
+    `ceiling` is the hit rate of a cache that drops only what has changed; `joined` the share of the reads that shared
+    the load of another, and count as misses. `changed` is the share of the loads that found another answer than the one before: the others were in vain.
     `cpu` is in processors.
     """
 
@@ -53,9 +54,10 @@ class Cell:
     updates_reached: float
     reads_reached: float
     hit_rate: float
+    ceiling: float
     l1: float
     l2: float
-    db: float
+    joined: float
     postgres_queries: float
     changed: float
     read_p50_ms: float
@@ -131,9 +133,10 @@ def _summary(
         updates_reached=sum(begin <= each.returned < end for each in written) / load.seconds,
         reads_reached=sum(begin <= read.ended < end for read in reads.done) / load.seconds,
         hit_rate=share["l1"] + share["l2"],
+        ceiling=_ceiling(reads, begin, end),
         l1=share["l1"],
         l2=share["l2"],
-        db=1 - share["l1"] - share["l2"],
+        joined=sum(read.layer == "joined" for read in measured) / len(measured),
         postgres_queries=total(metrics, "cache_loads_total") / load.seconds,
         changed=_changed(reads),
         read_p50_ms=percentile(every, 50),
@@ -155,11 +158,25 @@ def _summary(
 
 
 def _changed(reads: Reads) -> float:
-    latest: dict[int, int] = {}
+    """Return the share of the loads that found another answer than the one their replica had given before."""
+    latest: dict[tuple[int, int], int] = {}
     loads = changed = 0
     for read in reads.done:
-        if read.layer == "db" and read.query in latest:
+        place = (read.replica, read.query)
+        if read.layer == "db" and place in latest:
             loads += 1
-            changed += latest[read.query] != read.body
-        latest[read.query] = read.body
+            changed += latest[place] != read.body
+        latest[place] = read.body
     return changed / loads if loads else 1.0
+
+
+def _ceiling(reads: Reads, begin: float, end: float) -> float:
+    """Return the hit rate of a cache that knows in advance what changes: it misses where an answer is a new one."""
+    latest: dict[int, int] = {}
+    amount = same = 0
+    for read in reads.done:
+        if begin <= read.due < end:
+            amount += 1
+            same += latest.get(read.query) == read.body
+        latest[read.query] = read.body
+    return same / amount

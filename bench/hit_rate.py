@@ -73,11 +73,23 @@ async def _measure(plan: list[tuple[str, float]], load: Load) -> list[Cell]:
 def tables(cells: list[Cell], load: Load) -> str:
     """Return the result in Markdown."""
     wide = table(
-        ["mode, updates/s", "hit rate", "L1", "L2", "Postgres reads/s", "reads/s", "p50 ms", "p99 ms", "wrong answers"],
+        [
+            "mode, updates/s",
+            "hit rate",
+            "ceiling",
+            "L1",
+            "L2",
+            "Postgres reads/s",
+            "reads/s",
+            "p50 ms",
+            "p99 ms",
+            "wrong answers",
+        ],
         [
             [
                 f"{cell.mode}, {cell.updates:g}",
                 f"{cell.hit_rate:.1%}",
+                f"{cell.ceiling:.1%}",
                 f"{cell.l1:.1%}",
                 f"{cell.l2:.1%}",
                 f"{cell.postgres_queries:,.1f}",

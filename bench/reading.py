@@ -19,12 +19,13 @@ TICK_SECONDS = 0.0005
 
 
 class Read(NamedTuple):
-    """A read: which query, when it was due, sent and answered, where the answer was, and its place in `bodies`.
+    """A read: which query, of which replica, when due, sent and answered, by which layer, and its place in `bodies`.
 
-    Times are on the machine's monotonic clock.
+    Times are on the machine's monotonic clock. The layer is "joined" where the answer shares another read's load.
     """
 
     query: int
+    replica: int
     due: float
     sent: float
     ended: float
@@ -42,7 +43,7 @@ class Reads:
     """What was answered instead of a 200."""
     _known: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
-    def note(self, query: int, due: float, sent: float, head: bytes, body: bytes) -> None:
+    def note(self, query: int, replica: int, due: float, sent: float, head: bytes, body: bytes) -> None:
         """Take an answer that has just come."""
         ended = time.monotonic()
         if not head.startswith(OK):
@@ -53,14 +54,16 @@ class Reads:
         if number is None or self.bodies[number] != body:
             number = self._known[identity] = len(self.bodies)
             self.bodies.append(body)
-        layer = header(head, b"cache-status").rpartition(b"detail=")[2].decode()
-        self.done.append(Read(query, due, sent, ended, layer, number))
+        status = header(head, b"cache-status")
+        layer = "joined" if b"; collapsed" in status else status.rpartition(b"detail=")[2].decode()
+        self.done.append(Read(query, replica, due, sent, ended, layer, number))
 
 
 class Lane:
     """One replica: connections to it, and the reads that wait for one. `over` is called with what breaks it."""
 
-    def __init__(self, requests: Sequence[bytes], reads: Reads, over: Callable[[Exception], None]) -> None:
+    def __init__(self, number: int, requests: Sequence[bytes], reads: Reads, over: Callable[[Exception], None]) -> None:
+        self._number = number
         self._requests = requests
         self._reads = reads
         self._over = over
@@ -100,7 +103,7 @@ class Lane:
 
     def _answered(self, connection: Connection, head: bytes, body: bytes) -> None:
         due, query, sent = self._asked.pop(connection)
-        self._reads.note(query, due, sent, head, body)
+        self._reads.note(query, self._number, due, sent, head, body)
         self._idle.append(connection)
         self._next()
 
@@ -140,7 +143,7 @@ class Reader:
             if not broken.done():
                 broken.set_exception(error)
 
-        lanes = [Lane(self._requests, self.reads, over) for _ in self._ports]
+        lanes = [Lane(number, self._requests, self.reads, over) for number, _ in enumerate(self._ports)]
         asking = asyncio.create_task(self._ask(plan, lanes, report))
         try:
             await asyncio.wait({asking, broken}, return_when=asyncio.FIRST_COMPLETED)

@@ -76,7 +76,8 @@ SELECT m.schema_name, m.table_name, m.namespace, m.relation, m.name, m.obstacle,
 -- What coherence.watched shows. It is asked several times a second, and planning it takes longer than running it: a
 -- function plans once in a session.
 CREATE OR REPLACE FUNCTION coherence.audit()
-    RETURNS TABLE (table_name text, namespace text, ok boolean, problem text, remedy text, relations integer, fingerprint text)
+    RETURNS TABLE (table_name text, namespace text, ok boolean, problem text, remedy text, relations integer,
+                   fingerprint text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -122,16 +123,19 @@ BEGIN
           FROM trigger GROUP BY schema_name, table_name, namespace
     )
     SELECT r.name AS table_name, r.namespace, p.texts IS NULL AS ok,
-           array_to_string(p.texts[:5], '; ') || CASE WHEN cardinality(p.texts) > 5 THEN '; and more' ELSE '' END AS problem,
+           array_to_string(p.texts[:5], '; ') || CASE WHEN cardinality(p.texts) > 5 THEN '; and more' ELSE '' END
+               AS problem,
            CASE WHEN p.reparable THEN format('SELECT coherence.watch(%L, %L)', r.name, r.namespace) END AS remedy,
            coalesce(m.relations, 0) AS relations,
            md5(concat_ws(' ', r.mark, r.relation::oid, m.marks, (
-               SELECT string_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod, a.attmissingval), ',' ORDER BY a.attnum)
+               SELECT string_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod, a.attmissingval), ','
+                                 ORDER BY a.attnum)
                  FROM pg_catalog.pg_attribute a
                 WHERE a.attrelid = r.relation AND a.attnum > 0))) AS fingerprint
       FROM root r
       LEFT JOIN problems p USING (schema_name, table_name, namespace)
-      LEFT JOIN marks m USING (schema_name, table_name, namespace);
+      LEFT JOIN marks m USING (schema_name, table_name, namespace)
+     ORDER BY 1, 2;
 END
 $$;
 

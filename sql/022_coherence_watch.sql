@@ -21,11 +21,14 @@ BEGIN
     END LOOP;
     FOR wanted IN
         SELECT w.*,
-               concat_ws(' ', 'REFERENCING', 'OLD TABLE AS ' || w.old_rows, 'NEW TABLE AS ' || w.new_rows) AS transition,
-               (SELECT string_agg(quote_literal(a), ', ' ORDER BY n) FROM unnest(w.arguments) WITH ORDINALITY AS u (a, n)) AS list
+               concat_ws(' ', 'REFERENCING', 'OLD TABLE AS ' || w.old_rows, 'NEW TABLE AS ' || w.new_rows)
+                   AS transition,
+               (SELECT string_agg(quote_literal(a), ', ' ORDER BY n)
+                  FROM unnest(w.arguments) WITH ORDINALITY AS u (a, n)) AS list
           FROM coherence.triggers w WHERE w.relation = repair.relation AND w.problem IS NOT NULL
     LOOP
-        EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH %s EXECUTE FUNCTION coherence.announce(%s)',
+        EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH %s '
+                       'EXECUTE FUNCTION coherence.announce(%s)',
                        wanted.trigger_name, wanted.events, relation,
                        CASE wanted.transition WHEN 'REFERENCING' THEN '' ELSE wanted.transition END,
                        wanted.level, wanted.list);
@@ -116,7 +119,8 @@ DECLARE
     forgotten boolean;
 BEGIN
     IF cardinality(parts) > 2 THEN
-        RAISE EXCEPTION 'invalid table name %: expected "table" or "schema.table"', relation USING ERRCODE = 'invalid_name';
+        RAISE EXCEPTION 'invalid table name %: expected "table" or "schema.table"', relation
+            USING ERRCODE = 'invalid_name';
     END IF;
     LOCK TABLE coherence.tables IN SHARE ROW EXCLUSIVE MODE;
     IF cardinality(parts) = 2 THEN

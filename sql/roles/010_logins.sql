@@ -3,7 +3,8 @@
 --
 -- A role may log in once it has a password. Give it one with psql's \password, or here, out of sight of the process
 -- list and of the server's log:
---     PGOPTIONS="-c anomaly_cache.api_password=$API_DB_PASSWORD -c anomaly_cache.listener_password=$LISTENER_DB_PASSWORD"
+--     export PGOPTIONS="-c anomaly_cache.api_password=$API_DB_PASSWORD"
+--     PGOPTIONS="$PGOPTIONS -c anomaly_cache.listener_password=$LISTENER_DB_PASSWORD" psql …
 -- Without, a role that is there is left as it is, and a new one cannot log in, yet may be granted to others.
 
 DO $$

@@ -152,11 +152,12 @@ async def test_all_or_nothing(database_url: str, database: psycopg.AsyncConnecti
 
 
 async def test_a_table_in_use_is_not_waited_for_without_end(
-    database_url: str, database: psycopg.AsyncConnection
+    database_url: str, database: psycopg.AsyncConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A missing trigger needs the table; behind a long transaction migrate gives up, and says why."""
     await migrate(database_url)
     await database.execute("DROP TRIGGER coherence_insert ON anomalies")
+    monkeypatch.setattr("anomaly_cache.migrate.TABLE_LOCK_SECONDS", 1)
     async with await psycopg.AsyncConnection.connect(database_url) as writer:
         await writer.execute("INSERT INTO anomalies VALUES ('t', 'a', 1, 'EUR', 0.5)")
         with pytest.raises(AdminError, match=r"locked by another session.*\(in sql/030_watch.sql\)"):
