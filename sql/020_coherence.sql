@@ -10,8 +10,8 @@
 --
 -- A payload is {"ns": "orders", "op": "insert"}; op is insert, update, delete, truncate or invalidate; ns null means
 -- every namespace. Equal payloads of one transaction are delivered once. A table may be watched in several namespaces.
--- Where columns are watched and few rows changed, "columns" names them and "rows" has of each row [old, new] values, with
--- null for a row that was not there before or is not there now. Which old row belongs to which new one is not said.
+-- Where columns are watched and few rows changed, "columns" names them and "rows" has of each row [old, new] values,
+-- with null for a row that was not there before or is not there now. Which old row belongs to which new one is not said.
 -- Where too many rows changed for that, "overflow" says so: "rows", or "bytes". Whoever may connect to the database may
 -- LISTEN, and sees these values: name no column that is confidential.
 --
@@ -46,12 +46,13 @@ CREATE OR REPLACE FUNCTION coherence.picked(changed jsonb, columns name[]) RETUR
 AS $$ SELECT jsonb_agg(changed -> c::text ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u (c, n) $$;
 
 -- The trigger function; its arguments are the columns to tell of, and namespaces. It runs with its owner's rights and
--- settings of its own, so that it works, and writes values in the same form, for any writer. A statement that changed no
--- row announces nothing. One that changed many, or one more in a transaction that has, does not say which: so a job of a
--- million rows makes a handful of notifications, and no payload comes near the 8,000 bytes that NOTIFY refuses, and that
--- would fail the writer.
+-- settings of its own, so that it works, and writes values in the same form, for any writer. A statement that changed
+-- no row announces nothing. One that changed many, or one more in a transaction that has, does not say which: so a job
+-- of a million rows makes a handful of notifications, and no payload comes near the 8,000 bytes that NOTIFY refuses,
+-- and that would fail the writer.
 CREATE OR REPLACE FUNCTION coherence.announce() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET extra_float_digits = 1
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET extra_float_digits = 1
 AS $$
 DECLARE
     most_rows CONSTANT integer := 100;
@@ -80,9 +81,11 @@ BEGIN
                     CASE WHEN TG_OP <> 'INSERT' THEN coherence.picked(to_jsonb(OLD), columns) END,
                     CASE WHEN TG_OP <> 'DELETE' THEN coherence.picked(to_jsonb(NEW), columns) END));
             ELSIF TG_OP = 'INSERT' THEN
-                changed := jsonb_agg(jsonb_build_array(NULL, coherence.picked(to_jsonb(r), columns))) FROM new_rows AS r;
+                changed := jsonb_agg(jsonb_build_array(NULL, coherence.picked(to_jsonb(r), columns)))
+                    FROM new_rows AS r;
             ELSIF TG_OP = 'DELETE' THEN
-                changed := jsonb_agg(jsonb_build_array(coherence.picked(to_jsonb(r), columns), NULL)) FROM old_rows AS r;
+                changed := jsonb_agg(jsonb_build_array(coherence.picked(to_jsonb(r), columns), NULL))
+                    FROM old_rows AS r;
             ELSE
                 changed := jsonb_agg(jsonb_build_array(coherence.picked(o.r, columns), coherence.picked(n.r, columns)))
                     FROM (SELECT row_number() OVER () AS i, to_jsonb(r) AS r FROM old_rows AS r) AS o

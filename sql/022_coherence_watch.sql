@@ -45,8 +45,8 @@ $$;
 -- Announce every change of `relation`, its partitions and its inheritance children in `namespace`, from now on. Called
 -- again it repairs whatever coherence.watched finds wrong, takes in partitions that came since, and is nothing if all
 -- is well. It waits for the table's writers only if a trigger has to be made: set lock_timeout where that matters.
--- `columns` are those by whose values a cache can tell whether a changed row affects an answer: the key, and what queries
--- filter and sort by. Null leaves them as they are, '{}' means none: then any change is one of the whole namespace.
+-- `columns` are those by whose values a cache can tell whether a changed row affects an answer: the key, and what
+-- queries filter and sort by. Null leaves them as they are, '{}' means none: then any change is one of the whole namespace.
 DROP FUNCTION IF EXISTS coherence.watch(regclass, text);
 CREATE OR REPLACE FUNCTION coherence.watch(relation regclass, namespace text, columns name[] DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -168,5 +168,5 @@ CREATE OR REPLACE FUNCTION coherence.unwatch(relation text) RETURNS boolean
     LANGUAGE sql
 AS $$ SELECT coherence.forget(relation, pg_catalog.current_schemas(true)) $$;
 
-REVOKE ALL ON FUNCTION coherence.repair(regclass), coherence.watch(regclass, text, name[]), coherence.forget(text, name[]),
-    coherence.unwatch(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION coherence.repair(regclass), coherence.watch(regclass, text, name[]),
+    coherence.forget(text, name[]), coherence.unwatch(text) FROM PUBLIC;
