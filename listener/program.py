@@ -103,6 +103,7 @@ async def _end(*tasks: asyncio.Task[Any]) -> None:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=CANCEL_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _fault(log: structlog.stdlib.BoundLogger, *tasks: asyncio.Task[None]) -> int:
