@@ -26,6 +26,7 @@ from coherence.query import Query
 from coherence.redis_client import CONTROL_CONNECTIONS, RedisUnavailable, connect, database_of
 from coherence.settings import CoherenceSettings
 from coherence.sweep import sweep
+from coherence.tasks import end
 from coherence.timing import Timing
 from coherence.view import View
 
@@ -110,21 +111,25 @@ class Coherence:
         try:
             yield task
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
             await self._cache.close()
             await self._l2.close()
-            for sweeping in self._sweeps:
-                sweeping.cancel()
-            await asyncio.gather(*self._sweeps, return_exceptions=True)
+            await end(*self._sweeps)
             await self.redis.aclose()
             await self._control.aclose()
 
     async def _run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.backplane.listen(), name="backplane-listen")
-            group.create_task(self.backplane.poll(), name="backplane-poll")
-            group.create_task(self.backplane.acknowledge(), name="backplane-acknowledge")
+        tasks = [
+            asyncio.create_task(self.backplane.listen(), name="backplane-listen"),
+            asyncio.create_task(self.backplane.poll(), name="backplane-poll"),
+            asyncio.create_task(self.backplane.acknowledge(), name="backplane-acknowledge"),
+        ]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            await end(*tasks)
 
     async def get_or_load(
         self, query: Query, load: Load, *, ttl: float, bypass: str | None = None, at_least: int = 0

@@ -30,7 +30,8 @@ def connect(settings: CoherenceSettings, *, connections: int) -> Redis:
     options: dict[str, Any] = {
         "max_connections": connections,
         "timeout": seconds,
-        "socket_timeout": seconds,
+        # `bounded` limits every call. redis-py's own limit is an asyncio.wait_for, which can lose a cancel.
+        "socket_timeout": None,
         "socket_connect_timeout": seconds,
         "socket_keepalive": True,
         # Without errors to retry on, a subscription that is lost raises at once, before it would connect again.

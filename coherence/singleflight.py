@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from coherence.query import Query
+from coherence.tasks import end
 
 T = TypeVar("T")
 
@@ -66,7 +67,4 @@ class SingleFlight(Generic[T]):
 
     async def close(self) -> None:
         """Cancel what is under way."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._tasks)
