@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test compose-test check format lock clean
+.PHONY: help demo test compose-test bench check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is to make
@@ -21,6 +21,12 @@ test: ## Run every test on real servers; ARGS="-k word" for some of them
 compose-test: ## Try compose.yaml for real, with Docker or with Podman and stand-in images; ARGS=--keep leaves it running
 	@scripts/environment dev
 	$(BIN)/python -m tests.compose $(ARGS)
+
+bench: ## Measure hit rate, freshness and the cost of writes on this machine, which should have nothing else to do
+	@scripts/environment dev
+	$(BIN)/python -m bench.hit_rate
+	$(BIN)/python -m bench.freshness
+	$(BIN)/python -m bench.writes
 
 check: ## Lint, formatting, types, import directions, the lock
 	@scripts/environment dev

@@ -45,8 +45,8 @@ class Cell:
     """What was measured. Rates are per second; `l1` and `l2` are shares of all reads, and add up to the hit rate.
 
     `ceiling` is the hit rate of a cache that drops only what has changed; `joined` the share of the reads that shared
-    the load of another, and count as misses. `changed` is the share of the loads that found another answer than the one before: the others were in vain.
-    `cpu` is in processors.
+    the load of another, and count as misses. `changed` is the share of the loads that found another answer than the
+    one before: the others were in vain. `cpu` is in processors.
     """
 
     mode: str
