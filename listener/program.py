@@ -56,7 +56,7 @@ async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, lo
     timeout = settings.redis_timeout_ms / 1000
     status = Status()
     metrics = Metrics(status)
-    journal = Journal(log, clock=loop.time, later=loop.call_later)
+    journal = Journal(log, later=loop.call_later)
 
     def observe(event: Event) -> None:
         status(event)
