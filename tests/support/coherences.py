@@ -129,9 +129,14 @@ class Vouching:
         self.key = GenerationKey(redis, names, timeout)
         self.database = database
         self.floor = 0
-        self._missed = True
+        self._owed: list[str | None] = [None]
         self._server = ""
         self._lock = asyncio.Lock()
+
+    def commit_soon_told(self, row: bytes, namespace: str = "anomalies") -> None:
+        """Commit a row behind the processes' back; it is announced with the next renewal, if Redis lets it."""
+        self.database.row = row
+        self._owed.append(namespace)
 
     async def commit(self, row: bytes, *namespaces: str | None) -> int:
         """Commit a row behind the processes' back, and announce it; return the generation."""
@@ -139,16 +144,27 @@ class Vouching:
             self.database.row = row
             return await self.bump(*(namespaces or ("anomalies",)))
 
-    async def bump(self, *namespaces: str | None, cause: str = "update") -> int:
+    async def bump(self, *namespaces: str | None) -> int:
         """Announce a change of each of `namespaces`, and return the generation."""
-        bumped = await self.key.bump(self.floor, [Change(namespace, cause) for namespace in namespaces])
+        bumped = await self.key.bump(self.floor, [Change(namespace, "update") for namespace in namespaces])
         self.floor = bumped.bump.generation
         return bumped.bump.generation
 
     async def renew(self) -> Renewed:
-        """Give a whole lease from now on."""
+        """Tell what is owed, and give a whole lease."""
+        server = await self.key.server_id()
+        if server != self._server:
+            self._server, self._owed = server, [None]
+        t0, began = await self.key.time_us(), monotonic()
+        if self._owed:
+            owed, self._owed = self._owed, []
+            try:
+                await self.bump(*owed)
+            except RedisUnavailable:
+                self._owed = [None]
+                raise
         renewed = await self.key.renew(
-            await self.key.time_us(), 0.0, self.timing.lease, self.floor, namespaces=NAMESPACES, server=self._server
+            t0, monotonic() - began, self.timing.lease, self.floor, namespaces=NAMESPACES, server=server
         )
         self.floor = max(self.floor, renewed.generation)
         return renewed
@@ -166,15 +182,9 @@ class Vouching:
         while True:
             async with self._lock:
                 try:
-                    server = await self.key.server_id()
-                    self._missed = self._missed or server != self._server
-                    self._server = server
-                    if self._missed:
-                        await self.bump(None, cause="resync")
-                        self._missed = False
                     await self.renew()
                 except RedisUnavailable:
-                    self._missed = True
+                    self._owed = [None]
             await asyncio.sleep(self.timing.renew_interval / 2)
 
 
