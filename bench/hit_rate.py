@@ -64,7 +64,7 @@ async def _measure(plan: list[tuple[str, float]], load: Load) -> list[Cell]:
             cells.append(cell)
             progress.console.print(
                 f"{mode} at {updates:g}/s: {cell.hit_rate:.1%} of {cell.reads_reached:,.0f} reads/s, "
-                f"{cell.violations} of {cell.reads_checked:,} answers wrong, busy {cell.cpu}"
+                f"{cell.violations} of {cell.reads_checked:,} answers wrong"
             )
         progress.update(task, completed=each * len(plan))
     return cells
@@ -111,7 +111,7 @@ def tables(cells: list[Cell], load: Load) -> str:
             "oldest state shown, ms",
             "rows forgotten/s",
             "failed reads",
-            "CPU: listener + replicas",
+            "processors used by",
         ],
         [
             [
@@ -123,7 +123,7 @@ def tables(cells: list[Cell], load: Load) -> str:
                 f"{cell.oldest_ms:,.1f}",
                 f"{cell.rows_forgotten:,.1f}",
                 f"{cell.failures}",
-                " + ".join(f"{busy:.2f}" for busy in cell.cpu.values()),
+                ", ".join(f"{name} {busy:.2f}" for name, busy in cell.cpu.items()),
             ]
             for cell in cells
         ],
