@@ -188,7 +188,7 @@ class Backplane:
         received = self._clock()
         if not self._redis_clock.observe(poll.sent, received, reading.time):
             return self._view.clock_set_back(received, reading.pttl)
-        return self._view.polled(poll, reading.generation, reading.pttl)
+        return self._view.polled(poll, reading.generation, reading.pttl, reading.namespaces)
 
     async def _wait_for_next(self, started: float) -> None:
         if self._poll_now.is_set() and not self.reachable:

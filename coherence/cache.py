@@ -94,7 +94,7 @@ class Cache:
         caches begins after the call. Raises Overloaded when no place came free, and whatever `load` raises.
         """
         if bypass is None:
-            if not self._view.valid(self._clock()):
+            if not self._view.serves(query.namespace, self._clock()):
                 bypass = "no-lease"
             elif at_least > self._view.generation:
                 bypass = "request"
@@ -133,7 +133,7 @@ class Cache:
             now = self._clock()
             left = self._remaining(found)
             # Time has passed since the view was asked: it is asked again.
-            if left > 0 and self._view.valid(now) and self._judge(found, found.stamp):
+            if left > 0 and self._view.serves(query.namespace, now) and self._judge(found, found.stamp):
                 self._l1.put(found, now + left, self._view.generation)
                 return _Fetched(found, "l2")
             stale = True
@@ -178,7 +178,7 @@ class Cache:
 
     def _store(self, entry: Entry) -> bool:
         now = self._clock()
-        if not entry.ttl > 0 or not self._view.valid(now):
+        if not entry.ttl > 0 or not self._view.serves(entry.query.namespace, now):
             return False
         if not self._view.unaffected(entry.query, entry.stamp, entry.page):
             return False

@@ -73,7 +73,7 @@ class Explainer:
     def _from_l1(self, query: Query) -> Explanation:
         kept = self._l1.get(query.key)
         if kept is None or kept.entry.query != query:
-            return Explanation(query, self._view.generation, self._lease_left())
+            return Explanation(query, self._view.generation, self._lease_left(query))
         return self._of(query, "l1", kept.entry, kept.ends - self._clock())
 
     def _of(self, query: Query, layer: Literal["l1", "l2"], entry: Entry, left: float) -> Explanation:
@@ -85,7 +85,7 @@ class Explainer:
         return Explanation(
             query,
             self._view.generation,
-            self._lease_left(),
+            self._lease_left(query),
             layer,
             entry,
             max(0.0, left),
@@ -93,6 +93,6 @@ class Explainer:
             tuple(islice(judged, MOST_JUDGED)),
         )
 
-    def _lease_left(self) -> float:
+    def _lease_left(self, query: Query) -> float:
         now = self._clock()
-        return self._view.valid_until - now if self._view.valid(now) else 0.0
+        return self._view.valid_until - now if self._view.serves(query.namespace, now) else 0.0

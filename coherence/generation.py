@@ -1,7 +1,7 @@
 """The generation key: bump, renew and read it. The Lua functions that do so lie in `lua/`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal, cast
@@ -38,11 +38,15 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a poll read, at one moment: Redis' time, the generation (None: none readable), its TTL, in seconds."""
+    """What a poll read, at one moment: Redis' time, the generation (None: none readable), its TTL, in seconds.
+
+    `namespaces` are those that the lease is for.
+    """
 
     time: float
     generation: int | None
     pttl: float
+    namespaces: frozenset[str]
 
 
 class GenerationKey:
@@ -69,8 +73,10 @@ class GenerationKey:
         bump = Bump(int(previous), int(generation), tuple(changes), int(now_us) / 1e6, names.database, acknowledge)
         return Bumped(bump, int(acknowledgers))
 
-    async def renew(self, t0_us: int, age: float, lease: float, floor: int, server: str = "") -> Renewed:
-        """Give a lease that ends `lease` seconds after `t0_us` of Redis' clock.
+    async def renew(
+        self, t0_us: int, age: float, lease: float, floor: int, *, namespaces: Iterable[str], server: str = ""
+    ) -> Renewed:
+        """Give a lease for `namespaces` that ends `lease` seconds after `t0_us` of Redis' clock.
 
         `age` is how long ago, in seconds on the caller's monotonic clock, that reading arrived. `floor` is the highest
         generation that the caller has seen: a key that is missing or below it gets a new one. `server` is what
@@ -78,7 +84,7 @@ class GenerationKey:
         """
         async with bounded(self._timeout):
             outcome, generation, ttl_ms = await self._renew(
-                keys=[self._names.generation],
+                keys=[self._names.generation, self._names.vouched],
                 args=[
                     t0_us,
                     int(age * 1e6),
@@ -87,6 +93,7 @@ class GenerationKey:
                     self._names.changes,
                     self._names.database,
                     server,
+                    " ".join(sorted(namespaces)),
                 ],
             )
         known = cast('Literal["renewed", "made", "late", "clock", "server"]', outcome.decode())
@@ -113,11 +120,13 @@ class GenerationKey:
         pipeline.time()
         pipeline.pttl(self._names.generation)
         pipeline.get(self._names.generation)
+        pipeline.get(self._names.vouched)
         async with bounded(self._timeout):
-            time, pttl, value = await pipeline.execute(raise_on_error=False)
+            time, pttl, value, vouched = await pipeline.execute(raise_on_error=False)
             for failed in (time, pttl):
                 if isinstance(failed, Exception):
                     raise failed
-        # A key of another type answers GET with an error: no generation can be read from it.
+        # A key of another type answers GET with an error: nothing can be read from it.
         generation = parse_generation(value) if isinstance(value, bytes) else None
-        return Reading(int(time[0]) + int(time[1]) / 1e6, generation, max(0, pttl) / 1000)
+        namespaces = frozenset(vouched.decode(errors="replace").split()) if isinstance(vouched, bytes) else frozenset()
+        return Reading(int(time[0]) + int(time[1]) / 1e6, generation, max(0, pttl) / 1000, namespaces)

@@ -48,6 +48,11 @@ class Names:
         return f"{self.prefix}coherence:generation"
 
     @property
+    def vouched(self) -> str:
+        """Key of the namespaces that the lease is for."""
+        return f"{self.prefix}coherence:namespaces"
+
+    @property
     def changes(self) -> str:
         """Channel of the bumps. Redis channels span databases, so a message names the one that it is about."""
         return f"{self.prefix}coherence:changes"

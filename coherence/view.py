@@ -69,6 +69,8 @@ class View:
     generation: int = 0
     """The newest generation that we have applied; 0 before the first."""
     valid_until: float = -math.inf
+    vouched: frozenset[str] | None = frozenset()
+    """The namespaces whose every change is announced, as the lease says; None: each."""
     distrusted: bool = False
     """We made a change and could not announce it: no generation that we know of is sure to be later than it."""
 
@@ -80,11 +82,16 @@ class View:
     _awaited: int = 0
     """A generation that a poll showed us before its message came."""
     _awaited_until: float = -math.inf
+    _awaited_vouched: frozenset[str] | None = frozenset()
     _leases_suspect_until: float = -math.inf
     _overlong_until: float = -math.inf
     """When a lease ends that was too long when we saw it. It is no better for having run down."""
 
     # -- reading
+
+    def serves(self, namespace: str, now: float) -> bool:
+        """Tell whether what we know of `namespace` may be relied on at `now`."""
+        return self.valid(now) and (self.vouched is None or namespace in self.vouched)
 
     def valid(self, now: float) -> bool:
         """Tell whether what we know may be relied on at `now`."""
@@ -152,8 +159,10 @@ class View:
         """Return what is to be handed to `polled` with the answer."""
         return Poll(now, self.generation, self._subscription)
 
-    def polled(self, poll: Poll, generation: int | None, pttl: float) -> Polled:
-        """Take the answer to `poll`: Redis' generation (None: no readable one) and its TTL in seconds.
+    def polled(
+        self, poll: Poll, generation: int | None, pttl: float, namespaces: frozenset[str] | None = None
+    ) -> Polled:
+        """Take the answer to `poll`: Redis' generation (None: no readable one), its TTL in seconds, and what it is for.
 
         The TTL must have been read no later than the generation: it must not be a later renewal's.
         """
@@ -166,9 +175,12 @@ class View:
         if not self._subscribed:
             return Polled.UNSUBSCRIBED
         until = poll.sent + pttl
+        if namespaces is not None:
+            # What is announced no more is not to be relied on from now; what is, only once its changes are here.
+            self.vouched = namespaces if self.vouched is None else self.vouched & namespaces
         if generation <= self.generation and not self._lost_track:
             self._awaited = 0
-            self.valid_until = until
+            self.valid_until, self.vouched = until, namespaces
             return Polled.IN_STEP
         if self._lost_track or self._awaited > 0:
             outcome = Polled.ADOPTED if self._lost_track else Polled.MISSED
@@ -176,9 +188,9 @@ class View:
             self._advance(max(generation, self.generation))
             self.history.change_everything(self.generation)
             self._lost_track = False
-            self.valid_until = until
+            self.valid_until, self.vouched = until, namespaces
             return outcome
-        self._awaited, self._awaited_until = generation, until
+        self._awaited, self._awaited_until, self._awaited_vouched = generation, until, namespaces
         return Polled.BEHIND
 
     def _refusal(self, poll: Poll, generation: int | None, pttl: float) -> Polled | None:
@@ -216,5 +228,6 @@ class View:
         self.generation = generation
         if 0 < self._awaited <= self.generation:
             # The poll that was ahead of us is caught up with: what it proved, it proves now.
-            self.valid_until = max(self.valid_until, self._awaited_until)
+            if self._awaited_until > self.valid_until:
+                self.valid_until, self.vouched = self._awaited_until, self._awaited_vouched
             self._awaited = 0

@@ -100,7 +100,14 @@ class Active:
             self._observe(LeaseWithheld("triggers", self._ledger.blind))
             return False
         try:
-            renewed = await self._key.renew(t0, self._clock() - read, self._lease, self._ledger.floor, server)
+            renewed = await self._key.renew(
+                t0,
+                self._clock() - read,
+                self._lease,
+                self._ledger.floor,
+                namespaces=self._ledger.namespaces,
+                server=server,
+            )
         except RedisUnavailable as error:
             self._observe(LeaseWithheld("redis", self._redis_failed(error)))
             return False

@@ -1,11 +1,12 @@
 -- Give the generation a lease that ends at an absolute moment of Redis' clock.
 --
--- KEYS  1 the generation key
+-- KEYS  1 the generation key   2 the key of the namespaces that the lease is for
 -- ARGV  1 T0: Redis' time, in µs, when the listener began to prove that it has heard of every earlier commit
 --       2 how long ago that was by the listener's own clock, in µs
 --       3 the lease's length from T0, in ms
 --       4 floor: the highest generation that the listener has seen
 --       5 channel of the changes   6 the database's number   7 the server that the listener has talked to, "" for any
+--       8 the namespaces whose every change the listener hears of, with blanks between
 -- Returns {outcome, generation, TTL in ms}; outcome is "renewed", "made" (a new generation, everything changed),
 -- "late" (T0 is too long ago for a lease), "clock" (this clock is not the one that T0 was read from) or "server" (this
 -- is another server, or was started anew: it may have lost bumps, and others made above them hide that).
@@ -41,4 +42,6 @@ if generation == 0 or generation >= LIMIT or generation < floor then
   outcome = 'made'
 end
 redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', ends))
+redis.call('SET', KEYS[2], ARGV[8])
+redis.call('PEXPIREAT', KEYS[2], string.format('%.0f', ends))
 return {outcome, string.format('%.0f', generation), ttl}

@@ -89,3 +89,19 @@ async def test_a_process_restarted_in_the_middle(own_system: System) -> None:
     assert own_system.replicas[2] is late
     await own_system.shows(2, PAGE, CONFIRMED, within=0.5)
     await own_system.cached(PAGE)
+
+
+async def test_a_table_that_is_watched_no_more(own_system: System) -> None:
+    """Nobody announces its changes any more: within the bound its namespace is not cached, and the others are."""
+    path = "/api/v1/transactions/ACC1?limit=2"
+    await own_system.cached(path)
+    await own_system.psql("SELECT coherence.unwatch('public.transactions');")
+
+    async def bypassed() -> bool:
+        return all([layer(await own_system.get(replica, path)) == "no-lease" for replica in (0, 1)])
+
+    await eventually(bypassed, within=BOUND)
+    await own_system.cached(PAGE)
+    assert await bypassed()
+    await own_system.psql("SELECT coherence.watch('public.transactions', 'transactions');")
+    await own_system.cached(path)

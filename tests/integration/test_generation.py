@@ -16,6 +16,7 @@ from tests.support.waiting import eventually
 
 CHANGES = [Change("anomalies", "update", 3), Change(None, "gap", 0)]
 LEASE = 30.0
+NAMESPACES = ("anomalies", "transactions")
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ async def messages(redis: Redis, names: Names) -> AsyncIterator[list[bytes]]:
 
 async def lease(key: GenerationKey, floor: int = 0) -> int:
     """Give a lease, and return the generation."""
-    renewed = await key.renew(await key.time_us(), 0.0, LEASE, floor)
+    renewed = await key.renew(await key.time_us(), 0.0, LEASE, floor, namespaces=NAMESPACES)
     assert renewed.granted
     return renewed.generation
 
@@ -235,7 +236,7 @@ async def test_garbage_is_no_generation_and_is_repaired_by_a_renewal(
     assert bumped.bump.previous == 0
     assert await redis.type(names.generation) == kind
     assert (await key.read()).generation is None
-    renewed = await key.renew(await key.time_us(), 0.0, LEASE, bumped.bump.generation)
+    renewed = await key.renew(await key.time_us(), 0.0, LEASE, bumped.bump.generation, namespaces=NAMESPACES)
     assert renewed.outcome == "made"
     assert renewed.generation > bumped.bump.generation
     reading = await key.read()
@@ -254,7 +255,7 @@ async def test_a_renewal_keeps_the_generation_and_tells_nobody(
     """It moves the end of the lease, and no cache has anything to do."""
     generation = await lease(key)
     await redis.pexpire(names.generation, 1000)
-    renewed = await key.renew(await key.time_us(), 0.0, LEASE, generation)
+    renewed = await key.renew(await key.time_us(), 0.0, LEASE, generation, namespaces=NAMESPACES)
     assert (renewed.outcome, renewed.generation) == ("renewed", generation)
     assert 1 < renewed.ttl <= LEASE
     bumped = await key.bump(0, CHANGES)
@@ -264,10 +265,10 @@ async def test_a_renewal_keeps_the_generation_and_tells_nobody(
 async def test_a_lease_ends_at_an_absolute_moment(key: GenerationKey, redis: Redis, names: Names) -> None:
     """It is counted from the reading of Redis' clock, however long the renewal took to come."""
     t0 = await key.time_us()
-    await key.renew(t0, 0.0, LEASE, 0)
+    await key.renew(t0, 0.0, LEASE, 0, namespaces=NAMESPACES)
     assert await redis.pexpiretime(names.generation) == t0 // 1000 + LEASE * 1000
     earlier = t0 - 10_000_000
-    renewed = await key.renew(earlier, 10.0, LEASE, 0)
+    renewed = await key.renew(earlier, 10.0, LEASE, 0, namespaces=NAMESPACES)
     assert await redis.pexpiretime(names.generation) == earlier // 1000 + LEASE * 1000
     assert renewed.ttl <= LEASE - 10
 
@@ -275,7 +276,7 @@ async def test_a_lease_ends_at_an_absolute_moment(key: GenerationKey, redis: Red
 async def test_a_renewal_of_a_missing_key_is_a_change_of_everything(key: GenerationKey, messages: list[bytes]) -> None:
     """While there was no lease anything may have happened."""
     started = await key.time_us()
-    renewed = await key.renew(started, 0.0, LEASE, 0)
+    renewed = await key.renew(started, 0.0, LEASE, 0, namespaces=NAMESPACES)
     assert renewed.outcome == "made"
     assert renewed.generation > started
     (made,) = await told(messages, 1)
@@ -287,20 +288,20 @@ async def test_a_redis_that_forgot_is_lifted_above_the_floor(key: GenerationKey,
     """A generation below what the listener has seen lost bumps: a new one, and everything changed."""
     generation = await lease(key)
     floor = generation + 10**12
-    renewed = await key.renew(await key.time_us(), 0.0, LEASE, floor)
+    renewed = await key.renew(await key.time_us(), 0.0, LEASE, floor, namespaces=NAMESPACES)
     assert (renewed.outcome, renewed.generation) == ("made", floor + 1)
     assert (await told(messages, 2))[-1].previous == 0
-    assert (await key.renew(await key.time_us(), 0.0, LEASE, floor + 1)).outcome == "renewed"
+    assert (await key.renew(await key.time_us(), 0.0, LEASE, floor + 1, namespaces=NAMESPACES)).outcome == "renewed"
 
 
 async def test_a_renewal_that_comes_too_late_gives_nothing(key: GenerationKey, redis: Redis, names: Names) -> None:
     """What was proven longer than a lease ago proves nothing: the key is left as it is, missing or not."""
     late = await key.time_us() - int(LEASE * 1e6) - 1000
-    assert (await key.renew(late, LEASE, LEASE, 0)).outcome == "late"
+    assert (await key.renew(late, LEASE, LEASE, 0, namespaces=NAMESPACES)).outcome == "late"
     assert not await redis.exists(names.generation)
     generation = await lease(key)
     before = await redis.pexpiretime(names.generation)
-    renewed = await key.renew(late, LEASE, LEASE, generation + 10**12)
+    renewed = await key.renew(late, LEASE, LEASE, generation + 10**12, namespaces=NAMESPACES)
     assert (renewed.outcome, renewed.granted, renewed.ttl) == ("late", False, 0)
     assert await redis.pexpiretime(names.generation) == before
     assert (await key.read()).generation == generation
@@ -312,11 +313,11 @@ async def test_a_clock_that_is_not_the_one_that_was_read_gives_nothing(
     """Less time has passed by Redis' clock than by the listener's: it was set back, or is another's."""
     generation = await lease(key)
     before = await redis.pexpiretime(names.generation)
-    renewed = await key.renew(await key.time_us(), 10.0, LEASE, generation)
+    renewed = await key.renew(await key.time_us(), 10.0, LEASE, generation, namespaces=NAMESPACES)
     assert (renewed.outcome, renewed.granted) == ("clock", False)
     assert await redis.pexpiretime(names.generation) == before
     ahead = await key.time_us() + 10_000_000
-    assert (await key.renew(ahead, 0.0, LEASE, generation)).outcome == "clock"
+    assert (await key.renew(ahead, 0.0, LEASE, generation, namespaces=NAMESPACES)).outcome == "clock"
 
 
 # -- the reading
@@ -338,16 +339,34 @@ async def test_a_redis_that_is_not_there_is_unavailable() -> None:
     """Every call ends in the same way."""
     redis = connect(CoherenceSettings.model_validate({"redis_url": "redis://127.0.0.1:1"}), connections=1)
     nowhere = GenerationKey(redis, Names(), timeout=5.0)
-    for call in (nowhere.bump(0, CHANGES), nowhere.renew(0, 0.0, LEASE, 0), nowhere.time_us(), nowhere.read()):
+    for call in (
+        nowhere.bump(0, CHANGES),
+        nowhere.renew(0, 0.0, LEASE, 0, namespaces=NAMESPACES),
+        nowhere.time_us(),
+        nowhere.read(),
+    ):
         with pytest.raises(RedisUnavailable):
             await call
+
+
+async def test_a_lease_is_for_the_namespaces_that_are_watched(key: GenerationKey, redis: Redis, names: Names) -> None:
+    """What the lease is for ends with it; without it, or with nonsense in its place, it is for nothing."""
+    await lease(key)
+    assert (await key.read()).namespaces == frozenset(NAMESPACES)
+    assert abs(await redis.pexpiretime(names.vouched) - await redis.pexpiretime(names.generation)) <= 1
+    await redis.delete(names.vouched)
+    assert (await key.read()).namespaces == frozenset()
+    await redis.rpush(names.vouched, "anomalies")
+    assert (await key.read()).namespaces == frozenset()
+    await lease(key)
+    assert (await key.read()).namespaces == frozenset(NAMESPACES)
 
 
 async def test_no_lease_from_a_server_that_is_another(key: GenerationKey, redis: Redis, names: Names) -> None:
     """A listener that has talked to one server gets no lease from the next, which may have lost what the first knew."""
     server = await key.server_id()
     assert server
-    elsewhere = await key.renew(await key.time_us(), 0.0, LEASE, 0, "0" * len(server))
+    elsewhere = await key.renew(await key.time_us(), 0.0, LEASE, 0, namespaces=NAMESPACES, server="0" * len(server))
     assert (elsewhere.outcome, elsewhere.granted) == ("server", False)
     assert not await redis.exists(names.generation)
-    assert (await key.renew(await key.time_us(), 0.0, LEASE, 0, server)).granted
+    assert (await key.renew(await key.time_us(), 0.0, LEASE, 0, namespaces=NAMESPACES, server=server)).granted

@@ -23,6 +23,7 @@ from tests.support.waiting import eventually
 
 QUERY = Query("anomalies", {"limit": 1})
 OTHER = Query("transactions", {"limit": 1})
+NAMESPACES = (QUERY.namespace, OTHER.namespace)
 TTL = 60.0
 BOUND = 4.0
 """A bound in seconds that a busy machine keeps its leases within."""
@@ -125,7 +126,9 @@ class Vouching:
 
     async def renew(self) -> Renewed:
         """Give a whole lease from now on."""
-        renewed = await self.key.renew(await self.key.time_us(), 0.0, self.timing.lease, self.floor)
+        renewed = await self.key.renew(
+            await self.key.time_us(), 0.0, self.timing.lease, self.floor, namespaces=NAMESPACES
+        )
         self.floor = max(self.floor, renewed.generation)
         return renewed
 

@@ -11,6 +11,8 @@ from coherence.redis_client import RedisUnavailable, connect, database_of
 from coherence.settings import CoherenceSettings
 from coherence.timing import Timing
 
+NAMESPACES = ("anomalies", "transactions")
+
 
 @asynccontextmanager
 async def leased(settings: CoherenceSettings) -> AsyncIterator[None]:
@@ -24,7 +26,9 @@ async def leased(settings: CoherenceSettings) -> AsyncIterator[None]:
         while True:
             try:
                 now_us, at = await key.time_us(), monotonic()
-                floor = (await key.renew(now_us, monotonic() - at, timing.lease, floor)).generation
+                floor = (
+                    await key.renew(now_us, monotonic() - at, timing.lease, floor, namespaces=NAMESPACES)
+                ).generation
             except RedisUnavailable:
                 pass  # as a listener would, try again
             await asyncio.sleep(timing.renew_interval)
