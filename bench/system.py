@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,15 +42,15 @@ class System:
 
 
 @asynccontextmanager
-async def system(servers: Servers, name: str, invalidation: str) -> AsyncIterator[System]:
+async def system(servers: Servers, name: str, settings: Mapping[str, str]) -> AsyncIterator[System]:
     """Start a listener and two replicas on a fresh copy of the seeded database; wait until they are ready.
 
-    `name` is the database's, and the prefix of the keys; `invalidation` is CACHE_INVALIDATION. Raises DemoError where
+    `name` is the database's, and the prefix of the keys; `settings` go to all programs. Raises DemoError where
     a program does not start.
     """
     await copy(servers.postgres, name)
     with TemporaryDirectory(prefix="anomaly-cache-bench-logs-") as logs:
-        common = {"REDIS_URL": servers.valkey.url, "CACHE_PREFIX": f"{name}:", "CACHE_INVALIDATION": invalidation}
+        common = {"REDIS_URL": servers.valkey.url, "CACHE_PREFIX": f"{name}:", **settings}
 
         def program(module: str, label: str, port: int, role: str, **settings: str) -> Program:
             url = servers.postgres.url_for(name, user=role, password=ROLE_PASSWORD)
