@@ -182,9 +182,8 @@ class Cache:
             return False
         if not self._view.unaffected(entry.query, entry.stamp, entry.page):
             return False
-        stored = self._l1.put(entry, now + entry.ttl, self._view.generation)
-        self._l2.put(entry)
-        return stored
+        here = self._l1.put(entry, now + entry.ttl, self._view.generation)
+        return self._l2.put(entry) or here
 
     def _spared(self, kept: Kept) -> bool:
         generation = self._view.generation

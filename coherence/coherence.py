@@ -14,7 +14,7 @@ from coherence.backplane import Backplane
 from coherence.cache import Answer, Cache, Load
 from coherence.changes import Change
 from coherence.clock import Clock, RedisClock, monotonic
-from coherence.events import Acknowledged, Observer, Operated
+from coherence.events import Acknowledged, Observer, Operated, ignore
 from coherence.explain import Explainer, Explanation
 from coherence.gate import Gate
 from coherence.generation import GenerationKey
@@ -56,11 +56,11 @@ class Coherence:
         self,
         settings: CoherenceSettings,
         *,
-        l1_bytes: int,
-        max_loads: int,
-        ack_timeout: float,
+        l1_bytes: int = 64 * 2**20,
+        max_loads: int = 8,
+        ack_timeout: float = 0.1,
         kept_changes: int = 4096,
-        observer: Observer,
+        observer: Observer = ignore,
         clock: Clock = monotonic,
     ) -> None:
         timing = Timing.from_bound(settings.cache_max_staleness_seconds)

@@ -137,3 +137,7 @@ class Observer(Protocol):
 
     def __call__(self, event: Event, /) -> None:
         """Take an event."""
+
+
+def ignore(_: Event, /) -> None:
+    """Observe nothing."""

@@ -58,16 +58,20 @@ class L2:
             await self._reject(query, key, str(error))
             return None
 
-    def put(self, entry: Entry) -> None:
-        """Write `entry` in the background, to live for its TTL. Dropped where too many writes are under way."""
+    def put(self, entry: Entry) -> bool:
+        """Write `entry` in the background, to live for its TTL; return whether that was begun.
+
+        It is not while Redis does not answer, or too many writes are under way.
+        """
         if self.suspended:
-            return
+            return False
         if len(self._puts) >= MOST_PENDING_PUTS:
             self._observe(Operated("set", 0.0, "too many writes under way"))
-            return
+            return False
         task = asyncio.create_task(self._put(entry), name="l2-put")
         self._puts.add(task)
         task.add_done_callback(self._puts.discard)
+        return True
 
     async def _put(self, entry: Entry) -> None:
         started = time.perf_counter()

@@ -111,7 +111,9 @@ class View:
         """Apply a message of the backplane, or a bump of our own."""
         if bump.generation <= self.generation:
             return Received.OLD
-        follows = bump.previous == self.generation and not self._lost_track
+        # A bump that passes over a generation that a poll has shown comes from a Redis which has lost that one.
+        forked = 0 < self._awaited < bump.generation
+        follows = bump.previous == self.generation and not self._lost_track and not forked
         self._advance(bump.generation)
         if not follows:
             self.history.change_everything(bump.generation)

@@ -5,10 +5,14 @@ import sys
 
 import click
 
+from coherence.deadline import leave_within
 from coherence.logs import configure
 from coherence.settings import SettingsError
 from listener.program import serve
 from listener.settings import ListenerSettings
+
+THREADS_SECONDS = 1.0
+"""How long threads may go on when all else has ended."""
 
 _HELP = """\
 Turn what Postgres announces into cache generations in Redis, and vouch for them with a lease.
@@ -47,4 +51,10 @@ def listener() -> None:
         click.echo(str(error), err=True)
         sys.exit(2)
     configure(settings.log_level, settings.log_format)
-    sys.exit(asyncio.run(serve(settings)))
+    sys.exit(asyncio.run(_run(settings)))
+
+
+async def _run(settings: ListenerSettings) -> int:
+    code = await serve(settings)
+    leave_within(THREADS_SECONDS, code)
+    return code

@@ -1,12 +1,10 @@
 """The listener's log lines, an observer of its events: transitions, and `cache invalidated`."""
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import structlog
 
-from coherence.changes import Change
+from coherence.coalescing import Coalescing, Tally
 from listener.events import (
     Bumped,
     BumpFailed,
@@ -19,40 +17,15 @@ from listener.events import (
     Swept,
 )
 
-LEAST_SECONDS_BETWEEN = 1.0
-"""Seconds from one line about a namespace to the next; what comes between is summed up in that one."""
-
-
-@dataclass(slots=True)
-class _Sum:
-    """What a namespace's next line will say."""
-
-    not_before: float = 0.0
-    generation: int = 0
-    bumps: int = 0
-    causes: dict[str, int] = field(default_factory=dict)
-
-    def add(self, generation: int, change: Change) -> None:
-        self.generation = generation
-        self.bumps += 1
-        self.causes[change.cause] = self.causes.get(change.cause, 0) + change.notifications
-
 
 class Journal:
-    """Writes to `log`. `clock` tells seconds; `later` calls a function after so many seconds, as an event loop does."""
+    """Writes to `log`. `later` calls a function after so many seconds, as an event loop does."""
 
     def __init__(
-        self,
-        log: structlog.stdlib.BoundLogger,
-        *,
-        clock: Callable[[], float],
-        later: Callable[[float, Callable[[], None]], asyncio.TimerHandle | None],
+        self, log: structlog.stdlib.BoundLogger, *, later: Callable[[float, Callable[[], None]], object]
     ) -> None:
         self._log = log
-        self._clock = clock
-        self._later = later
-        self._sums: dict[str | None, _Sum] = {}
-        self._timer_set = False
+        self._invalidations = Coalescing(self._write_invalidated, later)
         self._last: dict[str, object] = {}
 
     def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 - one case an event
@@ -61,8 +34,12 @@ class Journal:
             case Bumped():
                 self._last.pop("bump", None)
                 for change in event.bump.changes:
-                    self._sums.setdefault(change.namespace, _Sum()).add(event.bump.generation, change)
-                self.flush(self._clock())
+                    self._invalidations.add(
+                        change.namespace if change.namespace is not None else "*",
+                        change.cause,
+                        amount=change.notifications,
+                        latest=event.bump.generation,
+                    )
             case BumpFailed(reason):
                 if self._is_news("bump", reason):
                     self._log.warning("invalidation not taken by redis", reason=reason)
@@ -93,33 +70,19 @@ class Journal:
             case _:
                 pass
 
-    def flush(self, now: float | None = None) -> None:
-        """Write the lines that are due at `now`, or all there are; see to it that the others are written in time."""
-        waits: list[float] = []
-        for namespace, total in list(self._sums.items()):
-            if now is not None and now < total.not_before:
-                if total.bumps:
-                    waits.append(total.not_before - now)
-                continue
-            if not total.bumps:
-                del self._sums[namespace]
-                continue
-            self._log.info(
-                "cache invalidated",
-                namespace=namespace if namespace is not None else "*",
-                generation=total.generation,
-                cause=",".join(sorted(total.causes)),
-                notifications=sum(total.causes.values()),
-                bumps=total.bumps,
-            )
-            self._sums[namespace] = _Sum(not_before=self._clock() + LEAST_SECONDS_BETWEEN)
-        if waits and not self._timer_set:
-            self._timer_set = True
-            self._later(min(waits), self._flush_later)
+    def flush(self) -> None:
+        """Write what has been put off."""
+        self._invalidations.flush()
 
-    def _flush_later(self) -> None:
-        self._timer_set = False
-        self.flush(self._clock())
+    def _write_invalidated(self, namespace: str, tally: Tally) -> None:
+        self._log.info(
+            "cache invalidated",
+            namespace=namespace,
+            generation=tally.latest,
+            cause=",".join(sorted(tally.causes)),
+            notifications=tally.amount,
+            bumps=tally.times,
+        )
 
     def _is_news(self, topic: str, what: object) -> bool:
         """Return whether `what` differs from what was last said of `topic`."""

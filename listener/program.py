@@ -3,15 +3,16 @@
 import asyncio
 import signal
 import socket
-from typing import Any
 
 import structlog
 from redis.asyncio import Redis
 
 from coherence.clock import monotonic
+from coherence.deadline import leave_within
 from coherence.generation import GenerationKey
 from coherence.keys import Names
 from coherence.redis_client import connect, database_of
+from coherence.tasks import end
 from coherence.timing import Timing
 from listener.daemon import Listener, statement_limit
 from listener.events import Event
@@ -24,8 +25,8 @@ from listener.source import Unsuitable, open_source
 from listener.status import Status
 from listener.sweeper import Sweeper
 
-CANCEL_SECONDS = 0.1
-"""How long a task may take to take its cancellation, before it is cancelled again."""
+LAST_SECONDS = 9.5
+"""When a listener that was told to stop ends, whatever it waits for."""
 
 _REDIS_CONNECTIONS = 2  # one for the protocol, one for the sweeps
 
@@ -56,7 +57,7 @@ async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, lo
     timeout = settings.redis_timeout_ms / 1000
     status = Status()
     metrics = Metrics(status)
-    journal = Journal(log, clock=loop.time, later=loop.call_later)
+    journal = Journal(log, later=loop.call_later)
 
     def observe(event: Event) -> None:
         status(event)
@@ -76,8 +77,13 @@ async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, lo
     )
     health = HealthServer(create_health(status, metrics))
     stop = asyncio.Event()
+
+    def told_to_stop() -> None:
+        leave_within(LAST_SECONDS, 0)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told_to_stop)
     port: int = wire.getsockname()[1]
     log.info("listener started", health_port=port, max_staleness_seconds=timing.bound)
 
@@ -91,19 +97,11 @@ async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, lo
     listener.stop()
     health.should_exit = True
     await asyncio.wait((listening, answering), timeout=GOODBYE_SECONDS)
-    await _end(listening, sweeping, answering, stopping)
+    await end(listening, sweeping, answering, stopping)
+    await asyncio.gather(listening, sweeping, answering, stopping, return_exceptions=True)
     journal.flush()
     log.info("listener stopped", exit_code=code)
     return code
-
-
-async def _end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel what still runs, again and again: before Python 3.12 asyncio.wait_for, in redis-py, may lose one."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=CANCEL_SECONDS)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _fault(log: structlog.stdlib.BoundLogger, *tasks: asyncio.Task[None]) -> int:

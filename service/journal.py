@@ -7,8 +7,8 @@ import structlog
 
 from coherence import events
 from coherence.changes import Change
+from coherence.coalescing import Coalescing, Tally
 from coherence.view import Received
-from service.coalescing import Coalescing, Tally
 from service.database import DatabaseEvent, DatabaseLost
 
 POLLS_UNTIL_OFF = 3

@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
+from coherence.deadline import leave_within
 from service.app import create_app
 from service.multiprocess import share_metrics
 from service.protocol import Protocol
@@ -18,6 +19,12 @@ from service.settings import ServiceSettings
 
 GOODBYE_SECONDS = 6
 """How long requests under way may take when the server stops; what follows takes at most 3 s more."""
+
+LAST_SECONDS = 9.5
+"""When a process that was told to stop ends, whatever it waits for."""
+
+THREADS_SECONDS = 1.0
+"""How long threads may go on when all else has ended."""
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep an idle connection: none sends a request into one that we are closing."""
@@ -40,6 +47,8 @@ class Server(uvicorn.Server):
         """Stop; at once, when told twice."""
         if self.should_exit:
             self.force_exit = True
+        else:
+            leave_within(LAST_SECONDS, 0)
         self.should_exit = True
 
 
@@ -83,7 +92,8 @@ def serve(settings: ServiceSettings) -> int:
         log.info("api started", url=_url(bound), max_staleness_seconds=settings.cache_max_staleness_seconds)
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(server.serve([bound]))
-    log.info("api stopped", exit_code=code)
+            log.info("api stopped", exit_code=code)
+            leave_within(THREADS_SECONDS, code)
     return code
 
 

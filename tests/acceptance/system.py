@@ -26,6 +26,7 @@ class System:
     database_url: str
     redis_url: str
     prefix: str
+    more: dict[str, str] = field(default_factory=dict)
     replicas: list[Program] = field(default_factory=list)
     listeners: list[Program] = field(default_factory=list)
     clients: list[httpx2.AsyncClient] = field(default_factory=list)
@@ -46,6 +47,7 @@ class System:
             "REDIS_URL": self.redis_url,
             "CACHE_PREFIX": self.prefix,
             "WARM_QUERIES": "limit=7",
+            **self.more,
             **more,
         }
 

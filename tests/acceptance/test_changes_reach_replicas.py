@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from tests.acceptance.conftest import fill, start
 from tests.acceptance.system import ANOMALIES, System, layer, view
+from tests.support.processes import Programs
 from tests.support.waiting import eventually
 
 PAGE = f"{ANOMALIES}?limit=3"
@@ -61,12 +63,33 @@ async def test_operators_find_what_they_look_for(own_system: System) -> None:
 
 
 async def test_outdated_keys_leave_redis(system: System) -> None:
-    """After a change `KEYS anomalies:*` shows nothing that was cached before it."""
+    """After a change of the whole namespace `KEYS anomalies:*` shows nothing that was cached before it."""
     await system.cached(PAGE)
     assert await system.keys("anomalies") > 0
-    await system.psql("DELETE FROM anomalies WHERE transaction_id = 'T39';")
+    await system.psql("SELECT coherence.invalidate('anomalies');")
 
     async def gone() -> bool:
         return await system.keys("anomalies") == 0
 
     await eventually(gone)
+
+
+async def test_without_rows_every_change_is_one_of_its_namespace(
+    programs: Programs, migrated_url: str, redis_url: str, cache_prefix: str
+) -> None:
+    """CACHE_INVALIDATION=namespace: a change of one row drops every answer, and its keys leave Redis."""
+    async with System(programs, migrated_url, redis_url, cache_prefix, {"CACHE_INVALIDATION": "namespace"}) as system:
+        await fill(system)
+        await start(system)
+        elsewhere = f"{ANOMALIES}?account_id=ACC1&limit=2"
+        await system.cached(elsewhere)
+        await system.cached("/api/v1/transactions/ACC1")
+        await system.psql("UPDATE anomalies SET status = 'CONFIRMED' WHERE transaction_id = 'T2';")
+
+        async def gone() -> bool:
+            return await system.keys("anomalies") == 0
+
+        await eventually(gone)
+        for replica in (0, 1):
+            assert layer(await system.get(replica, "/api/v1/transactions/ACC1")) == "l1"
+        assert layer(await system.get(0, elsewhere)) == "db"

@@ -2,22 +2,29 @@
 
 import asyncio
 
+import pytest
+
 from tests.acceptance.conftest import fill
 from tests.acceptance.system import ANOMALIES, System, layer, view
 from tests.support.processes import Programs
 from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
+MODES = ("rows", "namespace")
 ROWS_LEAST_BYTES = 500
 """Postgres' answers that prepare a statement are smaller, and those with rows in them larger."""
 PAGE = f"{ANOMALIES}?limit=3"
 
 
+@pytest.mark.parametrize("mode", MODES)
 async def test_a_load_that_a_commit_overtakes_leaves_no_old_answer(
-    programs: Programs, migrated_url: str, redis_url: str, cache_prefix: str
+    programs: Programs, migrated_url: str, redis_url: str, cache_prefix: str, mode: str
 ) -> None:
     """A load that read the old row, and is held up past a commit and its invalidation, is served to nobody later."""
-    async with System(programs, migrated_url, redis_url, cache_prefix) as system, Proxy(migrated_url) as proxy:
+    async with (
+        System(programs, migrated_url, redis_url, cache_prefix, {"CACHE_INVALIDATION": mode}) as system,
+        Proxy(migrated_url) as proxy,
+    ):
         await fill(system)
         await system.start_listener()
         await system.start_replica(DATABASE_URL=proxy.url)
@@ -56,11 +63,15 @@ async def test_a_hundred_requests_for_a_cold_key_make_one_load(system: System) -
             assert after - before[replica] <= 1
 
 
+@pytest.mark.parametrize("mode", MODES)
 async def test_a_request_after_a_put_joins_no_earlier_load(
-    programs: Programs, migrated_url: str, redis_url: str, cache_prefix: str
+    programs: Programs, migrated_url: str, redis_url: str, cache_prefix: str, mode: str
 ) -> None:
     """While a load that began before a PUT is held up, a request that comes after the PUT's 200 gets the new row."""
-    async with System(programs, migrated_url, redis_url, cache_prefix) as system, Proxy(migrated_url) as proxy:
+    async with (
+        System(programs, migrated_url, redis_url, cache_prefix, {"CACHE_INVALIDATION": mode}) as system,
+        Proxy(migrated_url) as proxy,
+    ):
         await fill(system)
         await system.start_listener()
         await system.start_replica(DATABASE_URL=proxy.url)

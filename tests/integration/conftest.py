@@ -1,11 +1,13 @@
 """Fixtures of the integration tests."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import httpx2
 import pytest
 
 from tests.support.api import ADMIN_KEY, Api, caching, fill, settings_for
+from tests.support.coherences import Deployment, Replica, Vouching
 
 
 @pytest.fixture
@@ -46,3 +48,27 @@ def environment(filled_url: str, redis_url: str, cache_prefix: str) -> dict[str,
         "CACHE_MAX_STALENESS_SECONDS": "0.5",
         "WARM_QUERIES": "none",
     }
+
+
+@pytest.fixture
+def deployment(redis_url: str, cache_prefix: str) -> Deployment:
+    """A deployment of caches, without API, in the shared Redis."""
+    return Deployment(redis_url, cache_prefix)
+
+
+@pytest.fixture
+async def listener(deployment: Deployment) -> AsyncIterator[Vouching]:
+    """The test's part as the deployment's listener, renewing in the background."""
+    async with deployment.listener() as listener, listener.vouching():
+        yield listener
+
+
+@pytest.fixture
+async def replicas(deployment: Deployment, listener: Vouching) -> AsyncIterator[list[Replica]]:
+    """Two processes of the deployment, which cache."""
+    del listener
+    async with AsyncExitStack() as stack:
+        started = [await stack.enter_async_context(deployment.replica()) for _ in range(2)]
+        for replica in started:
+            await replica.caching()
+        yield started

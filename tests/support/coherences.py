@@ -12,12 +12,14 @@ from coherence.cache import Answer
 from coherence.changes import Change
 from coherence.clock import Clock, monotonic
 from coherence.coherence import Coherence, Published
+from coherence.entry import stamp_of
 from coherence.events import Event
-from coherence.generation import Bumped, GenerationKey, Renewed
+from coherence.generation import GenerationKey, Renewed
 from coherence.keys import Names
 from coherence.query import Query
 from coherence.redis_client import RedisUnavailable, connect, database_of
 from coherence.settings import CoherenceSettings
+from coherence.tasks import end
 from coherence.timing import Timing
 from tests.support.waiting import eventually
 
@@ -105,52 +107,74 @@ class Replica:
         coherence = self.coherence
         await eventually(lambda: coherence.redis.exists(coherence.names.entry(query.key)), within=within)
 
+    async def stored_since(self, generation: int, query: Query = QUERY, within: float = 10.0) -> None:
+        """Wait until Redis has an entry for `query` that was loaded at `generation` or later."""
+        coherence = self.coherence
+        name = coherence.names.entry(query.key)
+
+        async def there() -> bool:
+            wire = await coherence.redis.get(name)
+            return isinstance(wire, bytes) and (stamp_of(wire) or 0) >= generation
+
+        await eventually(there, within=within)
+
 
 class Vouching:
-    """The listener's part in the protocol, without Postgres: it knows of each change because the test tells it."""
+    """The listener's part in the protocol, without Postgres: it hears of each change because the test tells it."""
 
-    def __init__(self, redis: Redis, names: Names, timing: Timing, timeout: float) -> None:
+    def __init__(self, redis: Redis, names: Names, timing: Timing, timeout: float, database: Database) -> None:
         self.redis = redis
         self.names = names
         self.timing = timing
         self.key = GenerationKey(redis, names, timeout)
+        self.database = database
         self.floor = 0
         self._missed = True
+        self._server = ""
         self._lock = asyncio.Lock()
 
-    async def bump(self, *namespaces: str | None, cause: str = "update") -> Bumped:
-        """Announce a change of each of `namespaces`."""
+    async def commit(self, row: bytes, *namespaces: str | None) -> int:
+        """Commit a row behind the processes' back, and announce it; return the generation."""
+        async with self._lock:
+            self.database.row = row
+            return await self.bump(*(namespaces or ("anomalies",)))
+
+    async def bump(self, *namespaces: str | None, cause: str = "update") -> int:
+        """Announce a change of each of `namespaces`, and return the generation."""
         bumped = await self.key.bump(self.floor, [Change(namespace, cause) for namespace in namespaces])
         self.floor = bumped.bump.generation
-        return bumped
+        return bumped.bump.generation
 
     async def renew(self) -> Renewed:
         """Give a whole lease from now on."""
         renewed = await self.key.renew(
-            await self.key.time_us(), 0.0, self.timing.lease, self.floor, namespaces=NAMESPACES
+            await self.key.time_us(), 0.0, self.timing.lease, self.floor, namespaces=NAMESPACES, server=self._server
         )
         self.floor = max(self.floor, renewed.generation)
         return renewed
 
     @asynccontextmanager
     async def vouching(self) -> AsyncIterator[None]:
-        """Renew the lease again and again; where Redis fails, everything has changed."""
+        """Renew the lease again and again; where Redis fails, or is another, everything has changed."""
         task = asyncio.create_task(self._vouch(), name="vouching")
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
 
     async def _vouch(self) -> None:
         while True:
-            try:
-                if self._missed:
-                    await self.bump(None, cause="resync")
-                    self._missed = False
-                await self.renew()
-            except RedisUnavailable:
-                self._missed = True
+            async with self._lock:
+                try:
+                    server = await self.key.server_id()
+                    self._missed = self._missed or server != self._server
+                    self._server = server
+                    if self._missed:
+                        await self.bump(None, cause="resync")
+                        self._missed = False
+                    await self.renew()
+                except RedisUnavailable:
+                    self._missed = True
             await asyncio.sleep(self.timing.renew_interval / 2)
 
 
@@ -200,6 +224,7 @@ class Deployment:
         redis = connect(made, connections=2)
         names = Names(self.prefix, database_of(redis))
         try:
-            yield Vouching(redis, names, Timing.from_bound(self.bound), made.redis_timeout_ms / 1000)
+            timing = Timing.from_bound(self.bound)
+            yield Vouching(redis, names, timing, made.redis_timeout_ms / 1000, self.database)
         finally:
             await redis.aclose()

@@ -207,7 +207,7 @@ class TestJournal:
         clock = Clock()
         capture = LogCapture()
         log = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger)
-        journal = Journal(log, clock=clock, later=clock.later)
+        journal = Journal(log, later=clock.later)
         for event in events:
             if isinstance(event, float):
                 clock.advance(event)
@@ -264,12 +264,12 @@ class TestJournal:
         """A namespace that anybody made up once takes no memory for ever."""
         clock = Clock()
         log = structlog.wrap_logger(None, processors=[LogCapture()], wrapper_class=structlog.stdlib.BoundLogger)
-        journal = Journal(log, clock=clock, later=clock.later)
+        journal = Journal(log, later=clock.later)
         for n in range(100):
             journal(bumped(n + 1, Change(f"made-up-{n}", "update")))
         clock.advance(2)
         journal(bumped(200, Change("anomalies", "update")))
-        assert len(journal._sums) == 1
+        assert len(journal._invalidations._tallies) == 1
 
     def test_transitions_are_said_once(self) -> None:
         """A lease is said to be given, and withheld, when that begins; a trigger's absence is an error."""

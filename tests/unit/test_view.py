@@ -153,6 +153,14 @@ def test_a_gap_catches_up_too(view: View) -> None:
     assert not view.unaffected(Query(NAMESPACE), 12)
 
 
+def test_a_message_that_passes_over_what_a_poll_has_shown_affects_everything(view: View) -> None:
+    """Redis had 12 and lost it in a failover: a bump made without it follows what we know, but not what we awaited."""
+    polled(view, 101.0, 12)
+    assert view.receive(bump(10, 13, OTHER)) is Received.GAP
+    assert not view.unaffected(Query(NAMESPACE), 10)
+    assert view.unaffected(Query(NAMESPACE), 13)
+
+
 def test_a_message_that_never_comes_counts_as_everything_at_the_next_poll(view: View) -> None:
     """Still behind at the next poll: the message is lost, so everything changed, and the view goes on from there."""
     polled(view, 100.3, 12)

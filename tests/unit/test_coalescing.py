@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from service.coalescing import MOST_CAUSES, Coalescing, Tally
+from coherence.coalescing import MOST_CAUSES, Coalescing, Tally
 
 
 class Later:
