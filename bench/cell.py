@@ -28,7 +28,7 @@ START_SECONDS = 0.5
 class Load:
     """What is offered: reads a second, the share of new rows among the writes, and for how many seconds.
 
-    `warm_up` seconds of it are not measured, but judged like the rest.
+    `warm_up` seconds of it are not measured, but judged like the rest. `settings` are those of the programs.
     """
 
     reads: float
@@ -37,6 +37,7 @@ class Load:
     limit: int
     warm_up: float
     seconds: float
+    settings: Mapping[str, str]
     seed: int = 1
 
 
@@ -80,7 +81,7 @@ class Cell:
 async def measure(servers: Servers, name: str, mode: str, updates: float, load: Load, tick: Callable[[], None]) -> Cell:
     """Run one cell on a system of its own. `tick` is called now and then."""
     random = Random(load.seed)
-    async with system(servers, name, mode) as made:
+    async with system(servers, name, {**load.settings, "CACHE_INVALIDATION": mode}) as made:
         rows = await asyncio.to_thread(read_rows, made.database_url)
         asked = queries(rows, amount=load.queries, limit=load.limit, random=random)
         reader = Reader(asked, [each.port for each in made.replicas], random)

@@ -86,7 +86,7 @@ async def _measure(updates: int, progress: Progress) -> list[Latencies]:
         await prepare(servers.postgres, ROWS)
         for mode in MODES:
             task = progress.add_task(mode, total=updates)
-            async with system(servers, f"fresh_{mode}", mode) as made:
+            async with system(servers, f"fresh_{mode}", {"CACHE_INVALIDATION": mode}) as made:
                 askers = [Asker() for _ in made.replicas]
                 for asker, replica in zip(askers, made.replicas, strict=True):
                     await asker.open(replica.port)

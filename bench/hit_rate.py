@@ -28,13 +28,14 @@ POSTGRES = {"synchronous_commit": "off", "shared_buffers": "256MB"}
 @click.option("--seconds", default=15.0, show_default=True, help="How long each combination is measured.")
 @click.option("--warm-up", default=5.0, show_default=True, help="Seconds before that.")
 @click.option("--queries", default=200, show_default=True, help="How many different queries there are.")
-@click.option("--limit", default=100, show_default=True, help="Rows per page.")
+@click.option("--limit", default=20, show_default=True, help="Rows per page.")
 @click.option("--inserts", default=0.01, show_default=True, help="Share of the updates that are new rows instead.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the programs.")
 @click.option("--name", default="hit-rate", show_default=True, help="What the files of the result are called.")
 @click.option("--plot/--no-plot", "plotted", default=True, help="Draw docs/img/hit-rate.svg.")
-def main(rates: str, modes: tuple[str, ...], name: str, plotted: bool, **load: Any) -> None:
+def main(rates: str, modes: tuple[str, ...], name: str, plotted: bool, settings: tuple[str, ...], **load: Any) -> None:
     """Measure the hit rate of the real system under writes, and check every answer against a replay of all writes."""
-    offered = Load(**load)
+    offered = Load(**load, settings=dict(each.split("=", 1) for each in settings))
     plan = [(mode, float(rate)) for rate in rates.split(",") for mode in modes]
     before = machine()
     cells = uvloop.run(_measure(plan, offered))
@@ -64,7 +65,7 @@ async def _measure(plan: list[tuple[str, float]], load: Load) -> list[Cell]:
             cells.append(cell)
             progress.console.print(
                 f"{mode} at {updates:g}/s: {cell.hit_rate:.1%} of {cell.reads_reached:,.0f} reads/s, "
-                f"{cell.violations} of {cell.reads_checked:,} answers wrong, busy {cell.cpu}"
+                f"{cell.violations} of {cell.reads_checked:,} answers wrong"
             )
         progress.update(task, completed=each * len(plan))
     return cells
@@ -92,6 +93,7 @@ def tables(cells: list[Cell], load: Load) -> str:
                 f"{cell.ceiling:.1%}",
                 f"{cell.l1:.1%}",
                 f"{cell.l2:.1%}",
+                f"{cell.joined:.1%}",
                 f"{cell.postgres_queries:,.1f}",
                 f"{cell.reads_reached:,.0f}",
                 f"{cell.read_p50_ms:.2f}",
@@ -111,7 +113,7 @@ def tables(cells: list[Cell], load: Load) -> str:
             "oldest state shown, ms",
             "rows forgotten/s",
             "failed reads",
-            "CPU: listener + replicas",
+            "processors used by",
         ],
         [
             [
@@ -123,7 +125,7 @@ def tables(cells: list[Cell], load: Load) -> str:
                 f"{cell.oldest_ms:,.1f}",
                 f"{cell.rows_forgotten:,.1f}",
                 f"{cell.failures}",
-                " + ".join(f"{busy:.2f}" for busy in cell.cpu.values()),
+                ", ".join(f"{name} {busy:.2f}" for name, busy in cell.cpu.items()),
             ]
             for cell in cells
         ],

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,31 +24,33 @@ REPLICAS = 2
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What runs: where its database is, for a superuser, and its programs."""
+    """What runs: where its database is, for a superuser, its servers and its programs."""
 
     database_url: str
+    servers: Servers
     listener: Program
     replicas: tuple[Program, ...]
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return the processor time that each program has used so far, by its name."""
-        used = {}
-        for each in (self.listener, *self.replicas):
-            times = psutil.Process(each.child.pid).cpu_times()
-            used[each.child.name] = times.user + times.system
-        return used
+        """Return the processor time that each program and server has used so far, by its name; and we ourselves."""
+        programs = [each.child for each in (self.listener, *self.replicas)]
+        children = [*programs, self.servers.postgres.child, self.servers.valkey.child]
+        used = {each.name: _cpu_seconds(psutil.Process(each.pid), also_children=True) for each in children}
+        us = psutil.Process()
+        writers = [each for each in us.children() if each.pid not in {child.pid for child in children}]
+        return {**used, "reader": _cpu_seconds(us), "writer": sum(map(_cpu_seconds, writers))}
 
 
 @asynccontextmanager
-async def system(servers: Servers, name: str, invalidation: str) -> AsyncIterator[System]:
+async def system(servers: Servers, name: str, settings: Mapping[str, str]) -> AsyncIterator[System]:
     """Start a listener and two replicas on a fresh copy of the seeded database; wait until they are ready.
 
-    `name` is the database's, and the prefix of the keys; `invalidation` is CACHE_INVALIDATION. Raises DemoError where
+    `name` is the database's, and the prefix of the keys; `settings` go to all programs. Raises DemoError where
     a program does not start.
     """
     await copy(servers.postgres, name)
     with TemporaryDirectory(prefix="anomaly-cache-bench-logs-") as logs:
-        common = {"REDIS_URL": servers.valkey.url, "CACHE_PREFIX": f"{name}:", "CACHE_INVALIDATION": invalidation}
+        common = {"REDIS_URL": servers.valkey.url, "CACHE_PREFIX": f"{name}:", **settings}
 
         def program(module: str, label: str, port: int, role: str, **settings: str) -> Program:
             url = servers.postgres.url_for(name, user=role, password=ROLE_PASSWORD)
@@ -69,7 +71,7 @@ async def system(servers: Servers, name: str, invalidation: str) -> AsyncIterato
             for each in programs:
                 each.child.start()
             await until_ready(programs)
-            yield System(servers.postgres.url_for(name), listener, tuple(replicas))
+            yield System(servers.postgres.url_for(name), servers, listener, tuple(replicas))
         finally:
             await stop(programs)
     await drop(servers.postgres, name)
@@ -82,3 +84,8 @@ def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.upper() not in known}
     # The checkout that this file is in is what is measured, whatever is installed.
     return {**kept, "PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
+
+
+def _cpu_seconds(process: psutil.Process, *, also_children: bool = False) -> float:
+    times = [each.cpu_times() for each in (process, *(process.children(recursive=True) if also_children else ()))]
+    return float(sum(each.user + each.system for each in times))

@@ -23,6 +23,7 @@ class Verdict(Enum):
     NO_MATCH = "neither the old row nor the new one matches the query"
     OFF_PAGE = "the row stays in its place, on another page"
     BEYOND = "the row lies after the end of the page"
+    STILL_EMPTY = "the page shows no row, and none has come"
     UNKNOWN = "it cannot be told"
     ROW = "the row that was asked for"
     NOT_FULL = "the page has room for it"
@@ -35,7 +36,7 @@ class Verdict(Enum):
         return self not in _SPARED
 
 
-_SPARED = frozenset({Verdict.NO_MATCH, Verdict.OFF_PAGE, Verdict.BEYOND})
+_SPARED = frozenset({Verdict.NO_MATCH, Verdict.OFF_PAGE, Verdict.BEYOND, Verdict.STILL_EMPTY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +77,26 @@ class AtLeast:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The place of a page in its list: the sort values of its first and last row, and whether it is full."""
+    """The place of a page in its list: the sort values of its first and last row, and whether it is full.
+
+    An `empty` one lies past the end of the list; it has no place but that.
+    """
 
     first: Scalar
     last: Scalar
     full: bool
+    empty: bool = False
 
     def as_wire(self) -> list[Scalar]:
         """Return the JSON-ready form."""
-        return [self.first, self.last, self.full]
+        return [] if self.empty else [self.first, self.last, self.full]
 
     @classmethod
     def from_wire(cls, wire: object) -> Self | None:
         """Parse the JSON-ready form; None for anything else, which is judged like a page of which nothing is known."""
         match wire:
+            case []:
+                return cls(None, None, full=False, empty=True)
             case [str() | int() | float() as first, str() | int() | float() as last, bool() as full]:
                 return cls(first, last, full)
         return None
@@ -115,19 +122,21 @@ class Scope:
             return Verdict.NO_MATCH
         if self.descending is None:
             return Verdict.ROW
-        return Verdict.UNKNOWN if page is None else self._judge_places(matching, page)
+        if page is None:
+            return Verdict.UNKNOWN
+        if page.empty:
+            return Verdict.NOT_FULL if new and not old else Verdict.STILL_EMPTY
+        return self._judge_places(matching, page)
 
     def _judge_places(self, matching: Sequence[Row], page: Page) -> Verdict:
         """Judge a row by where it was and is in the list, of which it may have been, or be, in one state only."""
-        if not page.full:
-            return Verdict.NOT_FULL
         places = {self._place(row, page) for row in matching}
         if None in places:
             return Verdict.UNKNOWN
-        if places == {_AFTER}:
-            return Verdict.BEYOND
         if _ON in places:
             return Verdict.ON_PAGE
+        if places == {_AFTER}:
+            return Verdict.BEYOND if page.full else Verdict.NOT_FULL
         stays = len(matching) == _BOTH and places == {_BEFORE}
         return Verdict.OFF_PAGE if stays else Verdict.SHIFTS
 

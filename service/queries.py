@@ -147,8 +147,9 @@ class Listing(Question):
         limit, offset = query.parameters["limit"], query.parameters["offset"]
         tail = f'],"count":{len(rows)},"limit":{limit},"offset":{offset}}}'
         body = b'{"%s":[%s%s' % (self.namespace.encode(), b",".join([row[0] for row in rows]), tail.encode())
-        full = len(rows) == limit
-        return Content(body, Page(rows[0][1], rows[-1][1], full) if rows else None)
+        if not rows:
+            return Content(body, Page(None, None, full=False, empty=True))
+        return Content(body, Page(rows[0][1], rows[-1][1], full=len(rows) == limit))
 
 
 class Lookup(Question):

@@ -11,7 +11,7 @@ from coherence.cache import Content
 from coherence.query import Query
 from service.problems import Problem
 from service.queries import ANOMALIES, ANOMALY, TRANSACTIONS, Question, Statement
-from tests.support.row_values import ACCOUNTS, IDS, SCORES, STATUSES
+from tests.support.row_values import ACCOUNTS, EDGES, IDS, STATUSES
 
 PAGES = ((1, 0), (1, 1), (2, 0), (3, 3), (1, 9), (5, 5), (10, 0), (4, 20), (1000, 0), (7, 40), (100, 3))
 """Limits and offsets."""
@@ -40,7 +40,7 @@ def every_kind() -> list[Asked]:
 
 def _anomalies() -> Iterator[Asked]:
     pages = cycle(PAGES)
-    scores, statuses, accounts = (None, 0.0, 0.5, SCORES[3], 1.0), (None, *STATUSES[:2]), (None, *ACCOUNTS[:3])
+    scores, statuses, accounts = (None, *EDGES), (None, *STATUSES[:2]), (None, *ACCOUNTS[:3])
     for score, status, account in product(scores, statuses, accounts):
         for _ in range(3):
             limit, offset = next(pages)

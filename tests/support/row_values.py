@@ -25,19 +25,9 @@ ACCOUNTS = (
     "0.5",
 )
 STATUSES = ("NEW", "CONFIRMED", "INVESTIGATING", "INVESTIGATED", "DISMISSED")
-SCORES = (
-    0.0,
-    0.5,
-    1.0,
-    0.1 + 0.2,
-    0.3,
-    nextafter(0.5, 0),
-    nextafter(0.5, 1),
-    nextafter(1.0, 0),
-    5e-324,
-    1 / 3,
-    -0.0,
-)
+EDGES = (0.5, 1.0, 0.1 + 0.2, nextafter(0.5, 1))
+"""Scores that are asked for, and those next to them."""
+SCORES = (*EDGES, *EDGES, 0.3, nextafter(0.5, 0), nextafter(1.0, 0), 0.0, -0.0, 5e-324, 1 / 3)
 WILD_SCORES = (None, "NaN", "Infinity", "-Infinity", 2.0, 1e300)
 TIMES = (
     "2025-01-01 12:00:00+00",
@@ -55,14 +45,12 @@ TIMES = (
     *(f"2025-01-01 12:{minute:02}:00+00" for minute in range(10)),
 )
 WILD_TIMES = (None, "infinity", "-infinity", "0044-03-15 12:00:00+00 BC", "12025-01-01 00:00:00+00")
-WILD = 0.03
-"""How many of the values are wild, where they may be."""
 
 
 class Dice:
-    """Random values; `wild` ones only where the tables take them."""
+    """Random values, of which a share is `wild`: such that tables take only without their constraints."""
 
-    def __init__(self, random: Random, *, wild: bool) -> None:
+    def __init__(self, random: Random, *, wild: float = 0.0) -> None:
         self.random = random
         self.wild = wild
 
@@ -72,24 +60,24 @@ class Dice:
 
     def account(self) -> str | None:
         """Return an account; a few have most of the rows."""
-        if self.wild and self.chance(WILD):
+        if self.chance(self.wild):
             return None
         return self.random.choice(ACCOUNTS[:3] if self.chance(0.6) else ACCOUNTS)
 
     def status(self) -> str | None:
         """Return a status."""
-        if self.wild and self.chance(WILD):
+        if self.chance(self.wild):
             return None
         return self.random.choice(STATUSES)
 
     def score(self) -> float | str | None:
         """Return a score, most often one that queries ask for."""
-        if self.wild and self.chance(WILD):
+        if self.chance(self.wild):
             return self.random.choice(WILD_SCORES)
         return self.random.choice(SCORES)
 
     def time(self) -> str | None:
         """Return an instant as text."""
-        if self.wild and self.chance(WILD):
+        if self.chance(self.wild):
             return self.random.choice(WILD_TIMES)
         return self.random.choice(TIMES)

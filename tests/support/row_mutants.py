@@ -1,0 +1,159 @@
+"""Ways to weaken the judgement of changed rows, for a test to catch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from coherence import changes
+from coherence.batch import Batch
+from coherence.cache import Cache, Content
+from coherence.changes import Change
+from coherence.entry import Entry
+from coherence.history import History
+from coherence.keys import Scalar
+from coherence.rows import AtLeast, Equals, Page, Row, RowChange, Scope, Verdict
+from coherence.view import View
+from listener import payload
+from service.queries import Listing
+
+Patch = pytest.MonkeyPatch
+Weakening = Callable[[Patch], None]
+"""Weakens the build for as long as a patch lasts."""
+Judge = Callable[[Scope, RowChange, Page | None], Verdict]
+
+
+def judging(weaken: Callable[[Judge, Scope, RowChange, Page | None], Verdict]) -> Weakening:
+    """Return a patch of the judgement on a changed row."""
+    judge = Scope.judge
+    return lambda patch: patch.setattr(Scope, "judge", lambda *args: weaken(judge, *args))
+
+
+def taken_for(verdict: Verdict, taken: Verdict) -> Weakening:
+    """Return a patch that mistakes one verdict for another."""
+    return judging(lambda judge, *args: taken if (found := judge(*args)) is verdict else found)
+
+
+def placing(weaken: Callable[[int | None, Scalar, Page], int | None]) -> Weakening:
+    """Return a patch of where a row lies: before (-1), on (0) or after (1) the page."""
+    place = Scope._place
+
+    def weakened(scope: Scope, row: Row, page: Page) -> int | None:
+        return weaken(place(scope, row, page), row.get(scope.descending or ""), page)
+
+    return lambda patch: patch.setattr(Scope, "_place", weakened)
+
+
+def matching(kind: type[Equals] | type[AtLeast], weaken: Callable[[bool | None, Any, Any], bool | None]) -> Weakening:
+    """Return a patch of whether a row matches a condition, given the row's value and the condition's."""
+    matches = kind.matches
+
+    def weakened(condition: Any, row: Row) -> bool | None:
+        return weaken(matches(condition, row), row.get(condition.column), condition.value)
+
+    return lambda patch: patch.setattr(kind, "matches", weakened)
+
+
+def matching_nothing(which: Callable[[Any], bool]) -> Weakening:
+    """Return a patch by which such values of a row match no condition, where that could not be told."""
+
+    def apply(patch: Patch) -> None:
+        for kind in (Equals, AtLeast):
+            matching(kind, lambda found, value, _: False if found is None and which(value) else found)(patch)
+
+    return apply
+
+
+def last_row_but_one(patch: Patch) -> None:
+    """The page ends with the row before its last."""
+    content = Listing.content
+
+    def weakened(listing: Listing, query: Any, rows: Sequence[Any]) -> Content:
+        made = content(listing, query, rows)
+        if len(rows) < 2:
+            return made
+        return replace(made, page=Page(rows[0][1], rows[-2][1], full=len(rows) == query.parameters["limit"]))
+
+    patch.setattr(Listing, "content", weakened)
+
+
+def reading(weaken: Callable[[dict[str, Any], Any], Any]) -> Weakening:
+    """Return a patch of which rows a notification is taken to tell of."""
+    rows = payload._rows
+    return lambda patch: patch.setattr(payload, "_rows", lambda document: weaken(document, rows(document)))
+
+
+def most_rows_of_a_bump(patch: Patch) -> None:
+    """A bump of too many rows tells of the first of them."""
+    summing = changes._sum
+
+    def weakened(group: list[Change]) -> Change:
+        rows = tuple(row for change in group for row in change.rows or ())
+        summed = summing(group)
+        return replace(summed, rows=rows[:3]) if summed.overflow == "bump" else summed
+
+    patch.setattr(changes, "MOST_ROWS_PER_BUMP", 3)
+    patch.setattr(changes, "_sum", weakened)
+
+
+def forgetting(patch: Patch) -> None:
+    """What is forgotten never happened."""
+    forget = History._forget
+
+    def weakened(history: History) -> None:
+        kept = history._namespaces[history._order[0]]
+        wholesale = kept.wholesale
+        forget(history)
+        kept.wholesale = wholesale
+
+    patch.setattr(History, "_forget", weakened)
+
+
+def batch_values(of: Callable[[RowChange], Sequence[Row | None]]) -> Weakening:
+    """Return a patch of which rows a batch is summed up by."""
+
+    def weakened(batch: Batch, column: str) -> Iterator[Scalar]:
+        return (row.get(column) for _, change in batch.rows for row in of(change) if row is not None)
+
+    return lambda patch: patch.setattr(Batch, "_values", weakened)
+
+
+def stamp_after_load(patch: Patch) -> None:
+    """An answer is stamped with the generation at the end of its load."""
+    load = Cache._load
+
+    async def weakened(cache: Cache, *args: Any) -> Entry:
+        return replace(await load(cache, *args), stamp=cache._view.generation)
+
+    patch.setattr(Cache, "_load", weakened)
+
+
+def judged_since(since: Callable[[Cache, Entry, int], int]) -> Weakening:
+    """Return a patch of the generation since which an entry has to be judged."""
+    judge = Cache._judge
+    return lambda patch: patch.setattr(
+        Cache, "_judge", lambda cache, entry, judged: judge(cache, entry, since(cache, entry, judged))
+    )
+
+
+def remembered_as_spared(patch: Patch) -> None:
+    """An entry that a change affects counts as judged after that."""
+    spared = Cache._spared
+
+    def weakened(cache: Cache, kept: Any) -> bool:
+        verdict = spared(cache, kept)
+        kept.judged = cache._view.generation
+        return verdict
+
+    patch.setattr(Cache, "_spared", weakened)
+
+
+def joined_whatever_changed(patch: Patch) -> None:
+    """A request joins any load of its query."""
+    unaffected = View.unaffected
+    patch.setattr(
+        View,
+        "unaffected",
+        lambda view, query, stamp, page=None: page is None or unaffected(view, query, stamp, page),
+    )
