@@ -11,6 +11,7 @@ from random import Random
 from anomaly_cache.demo.servers import Servers
 from bench.figures import percentile
 from bench.oracle import Judgement, Oracle
+from bench.processors import Snapshot
 from bench.reading import HITS, Reader, Reads
 from bench.scrape import Sample, scrape, total
 from bench.system import System, system
@@ -105,11 +106,11 @@ async def _gauge(made: System, begin: float, end: float) -> tuple[Mapping[Sample
     """Return by how much each metric grew in that time, and how busy each program was."""
     ports = [each.port for each in made.replicas]
     await asyncio.sleep(begin - time.monotonic())
-    before, cpu_before = await scrape(ports), made.cpu_seconds()
+    before, earlier = await scrape(ports), Snapshot(made.processes())
     await asyncio.sleep(end - time.monotonic())
-    after, cpu_after = await scrape(ports), made.cpu_seconds()
+    after, later = await scrape(ports), Snapshot(made.processes())
     grown = {sample: value - before.get(sample, 0.0) for sample, value in after.items()}
-    return grown, {name: round((used - cpu_before[name]) / (end - begin), 3) for name, used in cpu_after.items()}
+    return grown, later.since(earlier, end - begin)
 
 
 def _summary(
@@ -124,7 +125,7 @@ def _summary(
     begin: float,
     end: float,
 ) -> Cell:
-    measured = [read for read in reads.done if begin <= read.due < end]
+    measured = [read for read in reads.done if begin <= read.ended < end]
     share = {layer: sum(read.layer == layer for read in measured) / len(measured) for layer in HITS}
     every = sorted(1000 * (read.ended - read.due) for read in measured)
     hits = sorted(1000 * (read.ended - read.due) for read in measured if read.layer in HITS)
@@ -132,7 +133,7 @@ def _summary(
         mode=mode,
         updates=updates,
         updates_reached=sum(begin <= each.returned < end for each in written) / load.seconds,
-        reads_reached=sum(begin <= read.ended < end for read in reads.done) / load.seconds,
+        reads_reached=len(measured) / load.seconds,
         hit_rate=share["l1"] + share["l2"],
         ceiling=_ceiling(reads, begin, end),
         l1=share["l1"],
@@ -176,7 +177,7 @@ def _ceiling(reads: Reads, begin: float, end: float) -> float:
     latest: dict[int, int] = {}
     amount = same = 0
     for read in reads.done:
-        if begin <= read.due < end:
+        if begin <= read.ended < end:
             amount += 1
             same += latest.get(read.query) == read.body
         latest[read.query] = read.body

@@ -80,6 +80,7 @@ def tables(cells: list[Cell], load: Load) -> str:
             "ceiling",
             "L1",
             "L2",
+            "joined",
             "Postgres reads/s",
             "reads/s",
             "p50 ms",
@@ -133,7 +134,7 @@ def tables(cells: list[Cell], load: Load) -> str:
     return (
         f"Offered: {load.reads:,g} reads/s of {load.queries} queries (Zipf 1.0, {load.limit} rows a page) "
         f"on 2 replicas and {ROWS:,} rows; of the updates, {load.inserts:.0%} are inserts. {load.seconds:g} s each.\n"
-        f"Times are from when a read was due to its last byte.\n\n{wide}\n{more}"
+        f"Times are from when a read was due to its last byte: a queue counts.\n\n{wide}\n{more}"
     )
 
 

@@ -91,6 +91,10 @@ class Lane:
         self._waiting.append((due, query))
         self._next()
 
+    def give_up(self) -> None:
+        """Forget the reads that wait for a connection."""
+        self._waiting.clear()
+
     def _next(self) -> None:
         while self._waiting and self._idle:
             # Whichever was idle the longest: none is left until the replica takes it for abandoned.
@@ -120,12 +124,12 @@ class Reader:
 
     async def touch(self) -> None:
         """Ask every replica every query once."""
-        await self._offer([(0.0, query) for query in range(self._amount) for _ in self._ports], lambda: None)
+        await self._offer([(0.0, query) for query in range(self._amount) for _ in self._ports])
 
     async def offer(self, rate: float, begin: float, end: float, report: Callable[[], None]) -> None:
-        """Offer `rate` reads a second, at random moments from `begin` to `end`, and wait for all answers.
+        """Offer `rate` reads a second, at random moments from `begin` to `end`, and wait for the answers to those sent.
 
-        `report` is called now and then.
+        Those that are still waiting for a connection at the end are given up. `report` is called now and then.
         """
         moments = []
         moment = begin + self._random.expovariate(rate)
@@ -133,9 +137,11 @@ class Reader:
             moments.append(moment)
             moment += self._random.expovariate(rate)
         chosen = self._random.choices(range(self._amount), cum_weights=popularity(self._amount), k=len(moments))
-        await self._offer(list(zip(moments, chosen, strict=True)), report)
+        await self._offer(list(zip(moments, chosen, strict=True)), report, give_up=True)
 
-    async def _offer(self, plan: Sequence[tuple[float, int]], report: Callable[[], None]) -> None:
+    async def _offer(
+        self, plan: Sequence[tuple[float, int]], report: Callable[[], None] = lambda: None, *, give_up: bool = False
+    ) -> None:
         """Carry out a plan: when to ask what. The replicas take turns. Raises what broke a connection."""
         broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -144,7 +150,7 @@ class Reader:
                 broken.set_exception(error)
 
         lanes = [Lane(number, self._requests, self.reads, over) for number, _ in enumerate(self._ports)]
-        asking = asyncio.create_task(self._ask(plan, lanes, report))
+        asking = asyncio.create_task(self._ask(plan, lanes, report, give_up=give_up))
         try:
             await asyncio.wait({asking, broken}, return_when=asyncio.FIRST_COMPLETED)
             if broken.done():
@@ -156,7 +162,9 @@ class Reader:
             for lane in lanes:
                 lane.close()
 
-    async def _ask(self, plan: Sequence[tuple[float, int]], lanes: Sequence[Lane], report: Callable[[], None]) -> None:
+    async def _ask(
+        self, plan: Sequence[tuple[float, int]], lanes: Sequence[Lane], report: Callable[[], None], *, give_up: bool
+    ) -> None:
         for lane, port in zip(lanes, self._ports, strict=True):
             await lane.open(port)
         for place, (due, query) in enumerate(plan):
@@ -168,4 +176,6 @@ class Reader:
                 report()
                 await asyncio.sleep(0)
         for lane in lanes:
+            if give_up:
+                lane.give_up()
             await lane.done.wait()

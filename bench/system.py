@@ -31,14 +31,22 @@ class System:
     listener: Program
     replicas: tuple[Program, ...]
 
-    def cpu_seconds(self) -> dict[str, float]:
-        """Return the processor time that each program and server has used so far, by its name; and we ourselves."""
+    def processes(self) -> dict[str, list[psutil.Process]]:
+        """Return the processes of each program and server, by its name; and of ourselves, who read and write."""
         programs = [each.child for each in (self.listener, *self.replicas)]
         children = [*programs, self.servers.postgres.child, self.servers.valkey.child]
-        used = {each.name: _cpu_seconds(psutil.Process(each.pid), also_children=True) for each in children}
         us = psutil.Process()
-        writers = [each for each in us.children() if each.pid not in {child.pid for child in children}]
-        return {**used, "reader": _cpu_seconds(us), "writer": sum(map(_cpu_seconds, writers))}
+        known = {child.pid for child in children}
+        return {
+            **{each.name: tree(psutil.Process(each.pid)) for each in children},
+            "reader": [us],
+            "writer": [each for each in us.children() if each.pid not in known],
+        }
+
+
+def tree(process: psutil.Process) -> list[psutil.Process]:
+    """Return a process and all that descend from it."""
+    return [process, *process.children(recursive=True)]
 
 
 @asynccontextmanager
@@ -84,8 +92,3 @@ def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.upper() not in known}
     # The checkout that this file is in is what is measured, whatever is installed.
     return {**kept, "PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
-
-
-def _cpu_seconds(process: psutil.Process, *, also_children: bool = False) -> float:
-    times = [each.cpu_times() for each in (process, *(process.children(recursive=True) if also_children else ()))]
-    return float(sum(each.user + each.system for each in times))

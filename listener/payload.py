@@ -13,8 +13,11 @@ CHANNEL = "coherence"
 OPERATIONS = frozenset({"insert", "update", "delete", "truncate", "invalidate", "many"})
 """What the triggers and functions of `sql/` report; a cause in logs and metrics."""
 
-OVERFLOWS = frozenset({"rows", "bytes", "bump"})
-"""Why a change does not say which rows: too many in a transaction, too long a notification, too many in a bump."""
+OVERFLOWS = frozenset({"rows", "bytes", "json", "bump"})
+"""Why a change does not say which rows.
+
+Too many in a transaction, too long a notification, values that JSON cannot tell, too many in a bump.
+"""
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")  # as coherence.watch takes them
 _EVERYTHING = Change(None, "unparsable")

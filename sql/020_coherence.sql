@@ -40,29 +40,30 @@ CREATE TABLE IF NOT EXISTS coherence.functions (
     source     text NOT NULL
 );
 
--- The values of `columns` in a row, as JSON.
-CREATE OR REPLACE FUNCTION coherence.picked(changed jsonb, columns name[]) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-AS $$ SELECT jsonb_agg(changed -> c::text ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u (c, n) $$;
+DROP FUNCTION IF EXISTS coherence.picked(jsonb, name[]);
 
--- The trigger function; its arguments are the columns to tell of, and namespaces. It runs with its owner's rights and
--- settings of its own, so that it works, and writes values in the same form, for any writer. A statement that changed
--- no row announces nothing. One that changed many, or one more in a transaction that has, does not say which: so a job
--- of a million rows makes a handful of notifications, and no payload comes near the 8,000 bytes that NOTIFY refuses,
--- and that would fail the writer.
+-- The trigger function; its arguments are the columns to tell of, and namespaces. Its settings are its own and it needs
+-- no rights, so that it works, and writes values in the same form, for any writer. It has the writer's rights all the
+-- same, for a type may bring code of its own by which its values become JSON. A statement that changed no row announces
+-- nothing. One that changed many, or one more in a transaction that has, does not say which: so a job of a million rows
+-- makes a handful of notifications. Nor does one that changed rows which JSON cannot tell, or which the listener's
+-- encoding may lack; and no payload comes near the 8,000 bytes that NOTIFY refuses, and that would fail the writer.
 CREATE OR REPLACE FUNCTION coherence.announce() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET extra_float_digits = 1
 AS $$
+#variable_conflict use_variable
 DECLARE
     most_rows CONSTANT integer := 100;
     columns   name[] := TG_ARGV[0];
     namespace text;
     spent     text := current_setting('coherence.rows', true);
     amount    integer := 1;
+    old_ones  jsonb[];
+    new_ones  jsonb[];
+    told      jsonb := '{}';
     head      jsonb;
     payload   text;
-    changed   jsonb;
 BEGIN
     IF TG_LEVEL = 'STATEMENT' AND TG_OP IN ('INSERT', 'UPDATE') THEN
         amount := count(*) FROM (SELECT FROM new_rows LIMIT most_rows + 1) AS r;
@@ -75,29 +76,36 @@ BEGIN
     IF columns <> '{}' AND TG_OP <> 'TRUNCATE' THEN
         amount := amount + CASE WHEN spent ~ '^[0-9]{1,6}$' THEN spent::integer ELSE 0 END;
         PERFORM set_config('coherence.rows', least(amount, most_rows + 1)::text, true);
-        IF amount <= most_rows THEN
-            IF TG_LEVEL = 'ROW' THEN
-                changed := jsonb_build_array(jsonb_build_array(
-                    CASE WHEN TG_OP <> 'INSERT' THEN coherence.picked(to_jsonb(OLD), columns) END,
-                    CASE WHEN TG_OP <> 'DELETE' THEN coherence.picked(to_jsonb(NEW), columns) END));
-            ELSIF TG_OP = 'INSERT' THEN
-                changed := jsonb_agg(jsonb_build_array(NULL, coherence.picked(to_jsonb(r), columns)))
-                    FROM new_rows AS r;
-            ELSIF TG_OP = 'DELETE' THEN
-                changed := jsonb_agg(jsonb_build_array(coherence.picked(to_jsonb(r), columns), NULL))
-                    FROM old_rows AS r;
-            ELSE
-                changed := jsonb_agg(jsonb_build_array(coherence.picked(o.r, columns), coherence.picked(n.r, columns)))
-                    FROM (SELECT row_number() OVER () AS i, to_jsonb(r) AS r FROM old_rows AS r) AS o
-                    FULL JOIN (SELECT row_number() OVER () AS i, to_jsonb(r) AS r FROM new_rows AS r) AS n USING (i);
-            END IF;
+        IF amount > most_rows THEN
+            told := '{"overflow": "rows"}';
+        ELSE
+            BEGIN
+                IF TG_LEVEL = 'ROW' THEN
+                    old_ones := ARRAY[to_jsonb(OLD)];
+                    new_ones := ARRAY[to_jsonb(NEW)];
+                ELSE
+                    IF TG_OP <> 'INSERT' THEN
+                        old_ones := array_agg(to_jsonb(r.*)) FROM old_rows AS r;
+                    END IF;
+                    IF TG_OP <> 'DELETE' THEN
+                        new_ones := array_agg(to_jsonb(r.*)) FROM new_rows AS r;
+                    END IF;
+                END IF;
+                told := jsonb_build_object('columns', columns, 'rows', jsonb_agg(jsonb_build_array(
+                        CASE WHEN c.o IS NOT NULL THEN (SELECT jsonb_agg(c.o -> u.c::text ORDER BY u.n)
+                                                          FROM unnest(columns) WITH ORDINALITY AS u (c, n)) END,
+                        CASE WHEN c.n IS NOT NULL THEN (SELECT jsonb_agg(c.n -> u.c::text ORDER BY u.n)
+                                                          FROM unnest(columns) WITH ORDINALITY AS u (c, n)) END)))
+                    FROM unnest(old_ones, new_ones) AS c (o, n);
+            EXCEPTION WHEN OTHERS THEN
+                told := '{"overflow": "json"}';
+            END;
         END IF;
     END IF;
     FOREACH namespace IN ARRAY TG_ARGV[1:] LOOP
         head := jsonb_build_object('ns', namespace, 'op', lower(TG_OP));
-        payload := head || CASE WHEN changed IS NOT NULL THEN jsonb_build_object('columns', columns, 'rows', changed)
-                                WHEN amount > most_rows THEN '{"overflow": "rows"}' ELSE '{}' END;
-        IF octet_length(payload) > 7500 THEN
+        payload := head || told;
+        IF octet_length(payload) > 7500 OR getdatabaseencoding() <> 'UTF8' AND payload ~ '[^ -~]' THEN
             payload := head || '{"overflow": "bytes"}';
         END IF;
         IF octet_length(payload) > 7500 THEN
@@ -136,5 +144,4 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION coherence.announce(), coherence.picked(jsonb, name[]), coherence.checked(text),
-    coherence.invalidate(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION coherence.announce(), coherence.checked(text), coherence.invalidate(text) FROM PUBLIC;

@@ -4,7 +4,7 @@
 -- The trigger function as it should be, and whether the one that is there is it.
 CREATE OR REPLACE VIEW coherence.announcer AS
 SELECT f.definition, p.oid, p.xmin AS version,
-       coalesce(p.prosecdef AND p.prosrc = f.source AND p.proconfig
+       coalesce(NOT p.prosecdef AND p.prosrc = f.source AND p.proconfig
                 = '{"search_path=pg_catalog, pg_temp",TimeZone=UTC,extra_float_digits=1}', false) AS unchanged
   FROM coherence.functions f
   LEFT JOIN pg_catalog.pg_proc p ON p.oid = to_regprocedure('coherence.announce()')

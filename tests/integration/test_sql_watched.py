@@ -72,11 +72,11 @@ TROUBLE = {
     "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
     " CREATE OR REPLACE TRIGGER coherence_delete AFTER DELETE ON items REFERENCING OLD TABLE AS old_rows"
     " EXECUTE FUNCTION nothing('items')": "trigger coherence_delete of public.items was changed",
-    "CREATE OR REPLACE FUNCTION coherence.announce() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+    "CREATE OR REPLACE FUNCTION coherence.announce() RETURNS trigger LANGUAGE plpgsql"
     " SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END'": (
         "function coherence.announce() is missing or was changed"
     ),
-    "ALTER FUNCTION coherence.announce() SECURITY INVOKER": "function coherence.announce() is missing or was changed",
+    "ALTER FUNCTION coherence.announce() SECURITY DEFINER": "function coherence.announce() is missing or was changed",
     "ALTER FUNCTION coherence.announce() RESET search_path": "function coherence.announce() is missing or was changed",
     "DROP FUNCTION coherence.announce() CASCADE": "function coherence.announce() is missing or was changed",
 }
