@@ -26,14 +26,16 @@ ATTEMPTS = 3
 # A generic plan would take every score for an average one; compiling a plan takes longer than our queries; and a page
 # deep in a list is read by the index, not by sorting the table, if random reads are not thought to be much dearer.
 _SESSION = """
-SELECT set_config('TimeZone', 'UTC', false), set_config('statement_timeout', %(statement_timeout)s, false),
+SELECT set_config('TimeZone', 'UTC', false), set_config('extra_float_digits', '1', false),
+       set_config('statement_timeout', %(statement_timeout)s, false),
        set_config('default_transaction_isolation', 'read committed', false),
        set_config('plan_cache_mode', 'force_custom_plan', false), set_config('jit', 'off', false),
        set_config('random_page_cost', '1.1', false),
        pg_backend_pid()
 """
 _TRANSACTION = """
-SELECT set_config('TimeZone', 'UTC', true), set_config('statement_timeout', %(statement_timeout)s, true)
+SELECT set_config('TimeZone', 'UTC', true), set_config('extra_float_digits', '1', true),
+       set_config('statement_timeout', %(statement_timeout)s, true)
 """
 _TABLES = "SELECT 1 WHERE to_regclass('public.anomalies') IS NULL OR to_regclass('public.transactions') IS NULL"
 

@@ -275,15 +275,19 @@ _ANNOUNCED = ", ".join(ANNOUNCED)
 # The time stays where the status does: setting it to what it is already changes nothing that is shown.
 SET_STATUS = f"""
 WITH known AS (
-    SELECT {_ANNOUNCED} FROM {ANOMALIES_TABLE.name} WHERE transaction_id = %(transaction_id)s FOR UPDATE
+    SELECT {_ANNOUNCED}, xmin FROM {ANOMALIES_TABLE.name} WHERE transaction_id = %(transaction_id)s FOR UPDATE
 ), updated AS (
     UPDATE {ANOMALIES_TABLE.name} AS a
     SET status = %(status)s, updated_at = CASE WHEN a.status = %(status)s THEN a.updated_at ELSE now() END
     FROM known WHERE a.transaction_id = known.transaction_id
     RETURNING a.*
 )
-SELECT row_to_json(r), (SELECT to_jsonb(known) FROM known),
-       (SELECT to_jsonb(u) FROM (SELECT {_ANNOUNCED} FROM updated) AS u)
+SELECT row_to_json(r), (SELECT to_jsonb(k) FROM (SELECT {_ANNOUNCED} FROM known) AS k),
+       (SELECT to_jsonb(u) FROM (SELECT {_ANNOUNCED} FROM updated) AS u),
+       (SELECT xmin::text::bigint FROM known), pg_snapshot_xmin(pg_current_snapshot())::text::bigint %% 4294967296
 FROM (SELECT {ANOMALIES_TABLE.column_list} FROM updated) AS r
 """  # noqa: S608 - made of the declarations above
-"""Set a status; return the row's JSON, and what the change is told by: the old and the new values."""
+"""Set a status; return the row's JSON, and what the change is told by: the old and the new values.
+
+Then the transaction that wrote the old ones, and the oldest that had not ended, for `Horizon`.
+"""

@@ -7,10 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
 from coherence.changes import Change
+from coherence.clock import monotonic
 from coherence.coherence import Coherence
 from coherence.rows import RowChange
 from service.bodies import read_json
 from service.database import Database
+from service.horizon import Horizon
 from service.parameters import Status
 from service.problems import Fault, invalid, unavailable
 from service.queries import ANOMALY, NAMESPACES, SET_STATUS
@@ -40,6 +42,7 @@ class SetStatus:
     def __init__(self, *, coherence: Coherence, database: Database) -> None:
         self._coherence = coherence
         self._database = database
+        self._horizon = Horizon(coherence.timing.bound, monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a PUT. Raises Problems: 400, 404, 413, 415, 422, 503."""
@@ -47,8 +50,10 @@ class SetStatus:
         wanted = await read_json(scope, receive, NewStatus)
         rows = await self._database.rows(SET_STATUS, {**query.parameters, "status": wanted.new_status})
         body = ANOMALY.content(query, rows).body
-        _, old, new = rows[0]
-        published = await self._coherence.publish([Change(ANOMALY.namespace, "put", rows=(RowChange(old, new),))])
+        _, old, new, version, horizon = rows[0]
+        # After another's change that is still on its way, or our own at a first try, `old` is not what caches know.
+        known = (RowChange(old, new),) if self._horizon.settled(version, horizon) else None
+        published = await self._coherence.publish([Change(ANOMALY.namespace, "put", rows=known)])
         headers = [JSON, NO_STORE]
         if published.generation is not None:
             headers.append((CACHE_GENERATION, b"%d" % published.generation))
