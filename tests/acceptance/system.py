@@ -1,6 +1,7 @@
 """The whole system as a test sees it: two replicas and a listener, as processes, and a DBA at a psql."""
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -16,6 +17,8 @@ from tests.support.waiting import eventually
 ANOMALIES = "/api/v1/anomalies"
 STATS = "/api/v1/cache/stats"
 SETTLE_SECONDS = 5.0
+MODE_VARIABLE = "TEST_CACHE_INVALIDATION"
+"""Set it to `namespace` to hold the same scenarios against the other way of invalidation."""
 
 
 @dataclass
@@ -47,6 +50,7 @@ class System:
             "REDIS_URL": self.redis_url,
             "CACHE_PREFIX": self.prefix,
             "WARM_QUERIES": "limit=7",
+            "CACHE_INVALIDATION": os.environ.get(MODE_VARIABLE, "rows"),
             **self.more,
             **more,
         }
