@@ -272,13 +272,14 @@ ANNOUNCED = ("transaction_id", "account_id", "status", "score", "detected_at")
 
 _ANNOUNCED = ", ".join(ANNOUNCED)
 
-# The time stays where the status does: setting it to what it is already changes nothing that is shown.
+# The time stays where the status does: setting it to what it is already changes nothing that is shown. It is read when
+# the row is locked, so that it tells the order of the changes; a transaction's own time would tell when each began.
 SET_STATUS = f"""
 WITH known AS (
     SELECT {_ANNOUNCED}, xmin FROM {ANOMALIES_TABLE.name} WHERE transaction_id = %(transaction_id)s FOR UPDATE
 ), updated AS (
     UPDATE {ANOMALIES_TABLE.name} AS a
-    SET status = %(status)s, updated_at = CASE WHEN a.status = %(status)s THEN a.updated_at ELSE now() END
+    SET status = %(status)s, updated_at = CASE WHEN a.status = %(status)s THEN a.updated_at ELSE clock_timestamp() END
     FROM known WHERE a.transaction_id = known.transaction_id
     RETURNING a.*
 )
