@@ -138,24 +138,30 @@ async def test_an_admin_may_invalidate_by_hand(
 ) -> None:
     """Redis and the memory of every replica forget the namespace, and only that."""
     others = "/api/v1/transactions/acc-1"
-    for client in (analyst, replica):
-        await client.get(ANOMALIES)
-        await client.get(others)
-    response = await admin.post(INVALIDATE, json={"namespace": "anomalies"})
-    assert response.status_code == 200
-    assert response.json()["namespace"] == "anomalies"
-    assert response.json()["generation"] == int(response.headers["cache-generation"])
-    async with Redis.from_url(redis_url) as redis:
 
-        async def swept() -> bool:
-            return not await redis.keys(f"{cache_prefix}anomalies:*")
+    async def forgotten() -> bool:
+        for client in (analyst, replica):
+            await client.get(ANOMALIES)
+            await client.get(others)
+        response = await admin.post(INVALIDATE, json={"namespace": "anomalies"})
+        assert response.status_code == 200
+        assert response.json()["namespace"] == "anomalies"
+        assert response.json()["generation"] == int(response.headers["cache-generation"])
+        async with Redis.from_url(redis_url) as redis:
 
-        await eventually(swept)
-        assert await redis.keys(f"{cache_prefix}transactions:*")
-    for client in (replica, analyst):
-        assert status_of(await client.get(others)) == "hit; detail=l1"
-    assert status_of(await replica.get(ANOMALIES)) == "fwd=stale; stored; detail=db"
-    assert status_of(await analyst.get(ANOMALIES)).startswith(("fwd=stale", "hit; detail=l2"))
+            async def swept() -> bool:
+                return not await redis.keys(f"{cache_prefix}anomalies:*")
+
+            await eventually(swept)
+            assert await redis.keys(f"{cache_prefix}transactions:*")
+        for client in (replica, analyst):
+            assert status_of(await client.get(others)) == "hit; detail=l1"
+        assert status_of(await replica.get(ANOMALIES)) == "fwd=stale; stored; detail=db"
+        assert status_of(await analyst.get(ANOMALIES)).startswith(("fwd=stale", "hit; detail=l2"))
+        return True
+
+    # A machine that is too busy to hear a message in time drops more than it must, which is right, too.
+    await eventually(forgotten, within=20.0)
 
 
 async def test_only_namespaces_that_exist_are_invalidated(admin: httpx2.AsyncClient) -> None:
