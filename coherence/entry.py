@@ -73,8 +73,7 @@ class Entry:
         generation = parse_generation(stamp)
         if generation is None or not stored_at.isdigit() or not ttl.isdigit() or not etag.isascii():
             raise MalformedEntry("not an entry of this format")
-        place = Page.from_wire(json.loads(page))
-        return cls(query, generation, int(stored_at) / 1000, int(ttl) / 1000, etag.decode(), body, place)
+        return cls(query, generation, int(stored_at) / 1000, int(ttl) / 1000, etag.decode(), body, _page(page))
 
 
 def stamp_of(front: bytes) -> int | None:
@@ -86,6 +85,13 @@ def stamp_of(front: bytes) -> int | None:
 def _page_as_wire(page: Page | None) -> bytes:
     # A blank in compact JSON stands within a string, where it may be written like this.
     return json.dumps(page and page.as_wire(), separators=(",", ":")).replace(" ", "\\u0020").encode()
+
+
+def _page(wire: bytes) -> Page | None:
+    try:
+        return Page.from_wire(json.loads(wire))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _checksum(namespace: str, times: bytes, *parts: bytes, body: bytes) -> bytes:

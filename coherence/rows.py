@@ -49,7 +49,7 @@ class RowChange:
 
 @dataclass(frozen=True, slots=True)
 class Equals:
-    """`column = value`, in a collation in which equal means the same bytes."""
+    """`column = value`, of whole numbers, or of text in a collation in which equal means the same bytes."""
 
     column: str
     value: Scalar
@@ -186,11 +186,12 @@ def columns_of(changes: Sequence[RowChange]) -> tuple[str, ...]:
 
 def rows_as_wire(changes: Sequence[RowChange]) -> list[object]:
     """Return the JSON-ready form of rows with the same columns: these, then of each row the old and new values."""
+    columns = columns_of(changes)
 
     def values(row: Row | None) -> list[Scalar] | None:
-        return None if row is None else list(row.values())
+        return None if row is None else [row.get(column) for column in columns]
 
-    return [list(columns_of(changes)), [[values(change.old), values(change.new)] for change in changes]]
+    return [list(columns), [[values(change.old), values(change.new)] for change in changes]]
 
 
 def rows_from_wire(wire: Sequence[object]) -> tuple[RowChange, ...] | None:
@@ -199,17 +200,25 @@ def rows_from_wire(wire: Sequence[object]) -> tuple[RowChange, ...] | None:
         case [list() as columns, list() as changes] if all(isinstance(column, str) for column in columns):
             parsed = [_change_from_wire(columns, change) for change in changes]
             known = tuple(change for change in parsed if change is not None)
-            return known if len(known) == len(parsed) else None
+            return known if known and len(known) == len(parsed) else None
     return None
 
 
 def _change_from_wire(columns: Sequence[str], wire: object) -> RowChange | None:
     match wire:
-        case [list() | None as old, list() | None as new] if all(
-            row is None or len(row) == len(columns) for row in (old, new)
-        ):
-            return RowChange(
-                None if old is None else dict(zip(columns, old, strict=True)),
-                None if new is None else dict(zip(columns, new, strict=True)),
-            )
+        case [list() as old, list() as new] if len(old) == len(new) == len(columns):
+            return RowChange(_row(columns, old), _row(columns, new))
+        case [None, list() as new] if len(new) == len(columns):
+            return RowChange(None, _row(columns, new))
+        case [list() as old, None] if len(old) == len(columns):
+            return RowChange(_row(columns, old), None)
     return None
+
+
+def _row(columns: Sequence[str], values: Sequence[object]) -> Row:
+    return dict(zip(columns, map(_scalar, values), strict=True))
+
+
+def _scalar(value: object) -> Scalar:
+    """Return a value that can be compared; None for any other, an array for example, as if nothing were known of it."""
+    return value if isinstance(value, (str, int, float)) and value == value else None  # noqa: PLR0124 - NaN is not

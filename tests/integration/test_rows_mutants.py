@@ -9,6 +9,7 @@ import pytest
 from coherence.rows import AtLeast, RowChange, Verdict
 from tests.support.row_life import Weather, live
 from tests.support.row_mutants import (
+    NOBODY,
     Weakening,
     batch_values,
     forgetting,
@@ -93,10 +94,10 @@ MUTANTS = {
         placing(lambda found, *_: -1 if found is None else found), weather=WILD
     ),
     "an overflow is ignored": Mutant(
-        reading(lambda document, rows: () if "overflow" in document else rows), weather=HEAVY
+        reading(lambda document, rows: NOBODY if "overflow" in document else rows), weather=HEAVY
     ),
     "a TRUNCATE is ignored": Mutant(
-        reading(lambda document, rows: () if document["op"] == "truncate" else rows), weather=HEAVY
+        reading(lambda document, rows: NOBODY if document["op"] == "truncate" else rows), weather=HEAVY
     ),
     "only the first row of a statement counts": Mutant(reading(lambda _, rows: rows and rows[:1])),
     "a bump of too many rows tells of some": Mutant(most_rows_of_a_bump),

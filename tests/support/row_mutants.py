@@ -23,6 +23,10 @@ Weakening = Callable[[Patch], None]
 """Weakens the build for as long as a patch lasts."""
 Judge = Callable[[Scope, RowChange, Page | None], Verdict]
 
+LONG_AGO = "0001-01-01T00:00:00+00:00"
+NOBODY = (RowChange({"transaction_id": "", "account_id": "", "detected_at": LONG_AGO, "occurred_at": LONG_AGO}, None),)
+"""A row that no page shows."""
+
 
 def judging(weaken: Callable[[Judge, Scope, RowChange, Page | None], Verdict]) -> Weakening:
     """Return a patch of the judgement on a changed row."""
