@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 
@@ -14,6 +15,7 @@ from coherence.clock import RedisClock, monotonic
 from coherence.events import Event, Invalidated, Operated, Subscribed, ViewPolled
 from coherence.generation import GenerationKey
 from coherence.keys import Names
+from coherence.query import Query
 from coherence.redis_client import connect
 from coherence.tasks import end
 from coherence.timing import Timing
@@ -61,7 +63,7 @@ async def test_messages_of_another_database_are_ignored(listener: Vouching, repl
     """Channels span the databases of a Redis: a deployment in another one, with the same prefix, is another."""
     ours, others = listener.names, (listener.names.database + 1) % 16
     later = replica.coherence.view.generation + 1_000_000
-    await listener.redis.publish(ours.changes, wire(later, database=others, acknowledge=True))
+    await listener.redis.publish(ours.changes, wire(later, database=others))
     generation = await listener.bump("anomalies")
     await replica.at(generation)
     assert {event.bump.database for event in replica.seen(Invalidated)} == {ours.database}
@@ -91,9 +93,10 @@ async def test_a_message_that_cannot_be_read_stands_for_anything(
     listener: Vouching, replica: Replica, garbage: bytes
 ) -> None:
     """Nobody knows what it said: the view ends at once, is reported, and begins anew with the next poll."""
+    before = len(outcomes(replica))
     await listener.redis.publish(listener.names.changes, garbage)
     await eventually(lambda: any("cannot be read" in (event.error or "") for event in replica.seen(Operated)))
-    await polled(replica, Polled.ADOPTED)
+    await eventually(lambda: Polled.ADOPTED in outcomes(replica)[before:], within=10)
     await replica.caching()
     generation = await listener.bump("anomalies")
     await replica.at(generation)
@@ -232,19 +235,34 @@ async def test_subscriptions_that_are_killed_are_made_anew_every_time(listener: 
     assert replica.coherence.backplane.reachable
 
 
+@dataclass
+class Roundabout:
+    """A backplane whose subscription goes by another way than its polls and bumps."""
+
+    backplane: Backplane
+    view: View
+    events: list[Event]
+
+    def valid(self) -> bool:
+        """Tell whether its view may be relied on."""
+        return self.view.valid(monotonic())
+
+    def showed(self, outcome: Polled) -> bool:
+        """Tell whether a poll has shown `outcome`."""
+        return any(isinstance(event, ViewPolled) and event.outcome is outcome for event in self.events)
+
+
 @asynccontextmanager
-async def two_ways(
-    deployment: Deployment, subscription_url: str
-) -> AsyncIterator[tuple[View, list[Event], Callable[[], bool]]]:
-    """Run a backplane whose subscription goes by another way than its polls."""
+async def roundabout(deployment: Deployment, subscription_url: str) -> AsyncIterator[Roundabout]:
+    """Run a backplane whose subscription goes to `subscription_url`."""
     events: list[Event] = []
     settings = deployment.settings()
     timing = Timing.from_bound(deployment.bound)
     names = Names(deployment.prefix, int(deployment.redis_url.rpartition("/")[2]))
-    direct, roundabout = connect(settings, connections=4), connect(deployment.settings(subscription_url), connections=4)
+    direct, around = connect(settings, connections=4), connect(deployment.settings(subscription_url), connections=4)
     view = View(timing.lease)
     backplane = Backplane(
-        redis=roundabout,
+        redis=around,
         names=names,
         key=GenerationKey(direct, names, 1.0),
         view=view,
@@ -259,32 +277,43 @@ async def two_ways(
     )
     tasks = [asyncio.create_task(backplane.listen()), asyncio.create_task(backplane.poll())]
     try:
-        yield view, events, lambda: view.valid(monotonic())
+        yield Roundabout(backplane, view, events)
         assert not any(task.done() for task in tasks)
     finally:
         await end(*tasks)
         await direct.aclose()
-        await roundabout.aclose()
+        await around.aclose()
 
 
 async def test_a_subscription_that_has_gone_deaf_is_found_and_left(deployment: Deployment, listener: Vouching) -> None:
     """The connection is there, and silent: a poll shows what it missed. Nothing is relied on until it is mended."""
-    async with Proxy(deployment.redis_url) as proxy, two_ways(deployment, proxy.url) as (view, events, valid):
-        await eventually(valid, within=10)
+    async with Proxy(deployment.redis_url) as proxy, roundabout(deployment, proxy.url) as deaf:
+        await eventually(deaf.valid, within=10)
         proxy.stall()
         generation = await listener.bump("anomalies")
-
-        def showed(outcome: Polled) -> bool:
-            return any(isinstance(event, ViewPolled) and event.outcome is outcome for event in events)
-
-        await eventually(lambda: showed(Polled.MISSED), within=10)
-        assert view.generation >= generation
-        await eventually(lambda: showed(Polled.UNSUBSCRIBED), within=10)
-        assert not valid()
+        await eventually(lambda: deaf.showed(Polled.MISSED), within=10)
+        assert deaf.view.generation >= generation
+        await eventually(lambda: deaf.showed(Polled.UNSUBSCRIBED), within=10)
+        assert not deaf.valid()
         proxy.resume()
-        await eventually(valid, within=10)
+        await eventually(deaf.valid, within=10)
         generation = await listener.bump("anomalies")
-        await eventually(lambda: view.generation >= generation)
+        await eventually(lambda: deaf.view.generation >= generation)
+
+
+async def test_a_process_applies_its_own_change_before_any_message_of_it(
+    deployment: Deployment, listener: Vouching
+) -> None:
+    """Its view has the change when the bump is answered, however late the subscription is."""
+    async with Proxy(deployment.redis_url) as proxy, roundabout(deployment, proxy.url) as late:
+        await eventually(late.valid, within=10)
+        await eventually(lambda: late.view.generation >= listener.floor)
+        proxy.stall()
+        generation, _ = await late.backplane.announce([Change("anomalies", "put")])
+        assert late.view.generation == generation
+        assert late.valid()
+        assert not late.view.unaffected(Query("anomalies"), generation - 1)
+        assert late.view.unaffected(Query("transactions"), generation - 1)
 
 
 async def test_a_network_that_resets_refuses_and_stalls_is_survived(redis_url: str, cache_prefix: str) -> None:

@@ -8,7 +8,8 @@ from coherence.cache import Answer
 from coherence.entry import Entry, etag_of
 from coherence.events import Loaded
 from coherence.query import Query
-from tests.support.coherences import OTHER, QUERY, Replica, Vouching
+from tests.support.coherences import OTHER, QUERY, Deployment, Replica, Vouching
+from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
 
@@ -86,6 +87,25 @@ async def test_a_late_write_to_redis_is_served_to_nobody(listener: Vouching, rep
     assert (answer.body, answer.layer, answer.forward) == (b"new", "db", "stale")
     await replicas[1].stored_since(generation)
     await fresh_everywhere(replicas, b"new")
+
+
+async def test_an_entry_that_comes_when_the_view_is_gone_is_not_served(
+    deployment: Deployment, listener: Vouching, replicas: list[Replica]
+) -> None:
+    """Redis takes its time; what was to be relied on when it was asked is asked again when it answers."""
+    await replicas[0].get()
+    await replicas[0].stored()
+    async with Proxy(deployment.redis_url) as proxy, deployment.replica(proxy.url) as replica:
+        await replica.caching()
+        proxy.stall()
+        request = asyncio.create_task(replica.get())
+        await asyncio.sleep(0)
+        replica.coherence.view.distrust()
+        replica.database.row = b"new"
+        proxy.resume()
+        answer = await request
+        assert (answer.body, answer.layer, answer.stored) == (b"new", "db", False)
+    del listener
 
 
 @pytest.mark.parametrize("publisher", [0, 1])

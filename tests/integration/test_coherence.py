@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -166,17 +166,24 @@ async def test_without_a_listener_every_request_loads(deployment: Deployment) ->
         assert len(one.coherence.l1) == 0
 
 
+async def none_of(count: Awaitable[int]) -> bool:
+    """Tell whether a command counts none."""
+    return await count == 0
+
+
 async def test_when_the_listener_ends_so_does_the_cache(redis_url: str, cache_prefix: str) -> None:
     """Past the end of its lease no answer comes from memory; with the next listener caching begins anew."""
     deployment = Deployment(redis_url, cache_prefix, bound=1.0)
-    async with deployment.listener() as listener, deployment.replica() as replica:
-        async with listener.vouching():
+    async with deployment.replica() as replica:
+        async with deployment.listener() as listener, listener.vouching():
             await replica.caching()
             await replica.get()
         deployment.database.row = b"new"
+        name = replica.coherence.names.generation
+        await eventually(lambda: none_of(replica.coherence.redis.exists(name)))
         await replica.bypassing()
         assert (await replica.get()).body == b"new"
-        async with listener.vouching():
+        async with deployment.listener() as listener, listener.vouching():
             await replica.caching()
             assert (await replica.get()).body == b"new"
 

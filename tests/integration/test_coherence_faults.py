@@ -130,6 +130,16 @@ async def test_a_hang_costs_the_requests_of_a_valid_view_one_timeout_in_all(site
     assert time.monotonic() - began < len(queries) * TIMEOUT_MS / 1000 / 2
     site.server.resume()
     await site.caching()
+    names: list[str] = []
+
+    async def written() -> int:
+        query = Query("anomalies", {"warm": len(names)})
+        names.append(one.coherence.names.entry(query.key))
+        await one.get(query)
+        written: int = await one.coherence.redis.exists(*names)
+        return written
+
+    assert await eventually(written), "Redis is used again"
 
 
 async def test_a_redis_that_comes_back_empty_has_no_old_answers(site: Site) -> None:

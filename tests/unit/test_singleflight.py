@@ -106,6 +106,21 @@ async def test_a_cancelled_leader_does_not_fail_its_followers() -> None:
     assert await follower == ("body", True)
 
 
+async def test_a_cancelled_follower_fails_nobody() -> None:
+    """Nor does anybody who joined take the load along."""
+    tower = Tower()
+    leader = tower.passenger()
+    await settle()
+    gone, stays = tower.passenger(), tower.passenger()
+    await settle()
+    gone.cancel()
+    await settle()
+    tower.begun[0].set_result("body")
+    assert await leader == ("body", False)
+    assert await stays == ("body", True)
+    assert gone.cancelled()
+
+
 async def test_a_load_that_everybody_left_can_still_be_joined() -> None:
     """It has cost the database its price: whoever comes next has the use of it."""
     tower = Tower()
