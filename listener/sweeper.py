@@ -18,6 +18,9 @@ REST = 5
 LEAST_REST = 0.1
 """… and at least this long, in seconds."""
 
+FAULT_REST = 1.0
+"""How long after a fault of Redis a sweep is tried again, in seconds."""
+
 _PROTOCOL = "coherence"  # the namespace of the protocol's own keys, where no entries are
 
 
@@ -47,10 +50,13 @@ class Sweeper:
             self._wake.clear()
             while self._asked:
                 namespace = next(iter(self._asked))
-                seconds = await self._sweep(namespace, self._asked.pop(namespace))
-                await asyncio.sleep(max(LEAST_REST, REST * seconds))
+                generation = self._asked.pop(namespace)
+                swept = await self._sweep(namespace, generation)
+                if swept.problem is not None:
+                    self._asked.setdefault(namespace, generation)
+                await asyncio.sleep(max(LEAST_REST if swept.problem is None else FAULT_REST, REST * swept.seconds))
 
-    async def _sweep(self, namespace: str, generation: int) -> float:
+    async def _sweep(self, namespace: str, generation: int) -> Swept:
         problem: str | None = None
 
         def note(event: CoherenceEvent) -> None:
@@ -60,6 +66,6 @@ class Sweeper:
 
         started = time.perf_counter()
         entries = await sweep(self._redis, self._names, namespace, generation, note, self._timeout)
-        seconds = time.perf_counter() - started
-        self._observe(Swept(namespace, entries, seconds, problem))
-        return seconds
+        swept = Swept(namespace, entries, time.perf_counter() - started, problem)
+        self._observe(swept)
+        return swept

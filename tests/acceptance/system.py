@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 
 ANOMALIES = "/api/v1/anomalies"
 STATS = "/api/v1/cache/stats"
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 20.0
 MODE_VARIABLE = "TEST_CACHE_INVALIDATION"
 """Set it to `namespace` to hold the same scenarios against the other way of invalidation."""
 

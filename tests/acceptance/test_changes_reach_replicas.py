@@ -33,7 +33,7 @@ async def test_a_change_in_psql_reaches_both_replicas(system: System, change: st
     await system.cached(PAGE)
     await system.psql(script, feed)
     rows = [(name.rstrip("!"), "CONFIRMED" if name.endswith("!") else "NEW") for name in wanted]
-    await asyncio.gather(*(system.shows(replica, PAGE, rows, within=2.0) for replica in (0, 1)))
+    await asyncio.gather(*(system.shows(replica, PAGE, rows, within=6.0) for replica in (0, 1)))
 
 
 async def test_a_rollback_invalidates_nothing(system: System) -> None:

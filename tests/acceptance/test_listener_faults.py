@@ -46,7 +46,7 @@ async def test_a_killed_listener(own_system: System) -> None:
     async def bypasses() -> bool:
         return all([layer(await own_system.get(replica, PAGE)) == "no-lease" for replica in (0, 1)])
 
-    await eventually(bypasses, within=2 * BOUND)
+    await eventually(bypasses)
     await own_system.start_listener()
     await own_system.cached(PAGE)
 
@@ -61,7 +61,7 @@ async def test_a_stopped_listener(own_system: System) -> None:
     async def bypasses() -> bool:
         return all([layer(await own_system.get(replica, PAGE)) == "no-lease" for replica in (0, 1)])
 
-    await eventually(bypasses, within=2 * BOUND)
+    await eventually(bypasses)
     own_system.listeners[0].resume()
     await own_system.cached(PAGE)
     await shown_by_all(own_system)
@@ -75,7 +75,7 @@ async def test_a_standby_serves_soon_after_a_kill(own_system: System) -> None:
     own_system.listeners[0].kill()
     started = time.perf_counter()
     await standby.logged("listener active")
-    assert time.perf_counter() - started < 1.0
+    assert time.perf_counter() - started < 2.0
     await change(own_system)
     await shown_by_all(own_system)
     await own_system.cached(PAGE)
@@ -87,7 +87,7 @@ async def test_a_process_restarted_in_the_middle(own_system: System) -> None:
     await change(own_system)
     late = await own_system.start_replica()
     assert own_system.replicas[2] is late
-    await own_system.shows(2, PAGE, CONFIRMED, within=0.5)
+    await own_system.shows(2, PAGE, CONFIRMED, within=2.0)
     await own_system.cached(PAGE)
 
 

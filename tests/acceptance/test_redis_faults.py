@@ -40,7 +40,7 @@ async def test_a_flushed_redis(frail: System) -> None:
     await frail.redis.flushall()
     await frail.sql("UPDATE anomalies SET status = 'CONFIRMED' WHERE transaction_id = 'T0'")
     for replica in (0, 1):
-        await frail.shows(replica, PAGE, [("T0", "CONFIRMED"), ("T1", "NEW"), ("T2", "NEW")], within=2.0)
+        await frail.shows(replica, PAGE, [("T0", "CONFIRMED"), ("T1", "NEW"), ("T2", "NEW")], within=4.0)
     await frail.caught_up(before)
     await frail.cached(PAGE)
 
@@ -51,11 +51,11 @@ async def test_killed_subscriptions(frail: System) -> None:
     await frail.redis.client_kill_filter(_type="pubsub")
     await frail.sql("UPDATE anomalies SET status = 'CONFIRMED' WHERE transaction_id = 'T0'")
     for replica in (0, 1):
-        await frail.shows(replica, PAGE, [("T0", "CONFIRMED"), ("T1", "NEW"), ("T2", "NEW")], within=2.0)
+        await frail.shows(replica, PAGE, [("T0", "CONFIRMED"), ("T1", "NEW"), ("T2", "NEW")], within=4.0)
     await frail.cached(PAGE)
     await frail.sql("UPDATE anomalies SET status = 'DISMISSED' WHERE transaction_id = 'T0'")
     for replica in (0, 1):
-        await frail.shows(replica, PAGE, [("T0", "DISMISSED"), ("T1", "NEW"), ("T2", "NEW")], within=2.0)
+        await frail.shows(replica, PAGE, [("T0", "DISMISSED"), ("T1", "NEW"), ("T2", "NEW")], within=4.0)
 
 
 @pytest.mark.parametrize("fault", ["stopped", "killed"])
@@ -68,16 +68,16 @@ async def test_a_redis_that_hangs_or_is_gone(frail: System, valkey: OwnValkey, f
         valkey.kill()
     started = time.perf_counter()
     await frail.put_status(0, "T0", "CONFIRMED")
-    assert time.perf_counter() - started < 1.5
+    assert time.perf_counter() - started < 3
     assert view(await frail.get(0, PAGE))[0] == ("T0", "CONFIRMED")
 
     async def bypasses() -> bool:
         return all([layer(await frail.get(replica, PAGE)) == "no-lease" for replica in (0, 1)])
 
-    await eventually(bypasses, within=4.0)
+    await eventually(bypasses)
     started = time.perf_counter()
     await asyncio.gather(*(frail.get(turn % 2, f"{ANOMALIES}?limit={turn + 1}") for turn in range(40)))
-    assert time.perf_counter() - started < 2.0, "requests wait for Redis"
+    assert time.perf_counter() - started < 4, "requests wait for Redis"
     await frail.sql("UPDATE anomalies SET status = 'DISMISSED' WHERE transaction_id = 'T0'")
     if fault == "stopped":
         valkey.resume()

@@ -62,18 +62,22 @@ async def test_a_stopped_postgres_is_a_503_at_once_and_back_by_itself(
     await asyncio.gather(*(analyst.get(ANOMALIES, params={"limit": n}) for n in range(1, 30)))
     postgres.stop()
     for _ in range(3):
-        await refused(analyst, f"{ANOMALIES}?limit=99", within=1.0)
-    assert (await analyst.get("/readyz")).status_code == 503
+        await refused(analyst, f"{ANOMALIES}?limit=99", within=PROMISED_SECONDS)
+
+    async def unready() -> bool:
+        return (await analyst.get("/readyz")).status_code == 503
+
+    await eventually(unready)
     assert metric((await analyst.get("/metrics")).text, "cache_database_up") == 0
     postgres.start()
     started = time.monotonic()
     await answers(analyst)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4
 
     async def ready() -> bool:
         return (await analyst.get("/readyz")).status_code == 200
 
-    await eventually(ready, within=1.0)
+    await eventually(ready)
 
 
 async def test_a_restart_between_two_requests_is_not_noticed(
@@ -94,7 +98,7 @@ async def test_a_hung_postgres_is_a_503_in_time_for_everybody(
     await asyncio.gather(*(analyst.get(ANOMALIES, params={"limit": n}) for n in range(1, 30)))
     postgres.pause()
     await asyncio.gather(*(refused(analyst, f"{ANOMALIES}?offset={n}") for n in range(1, 60)))
-    await refused(analyst, f"{ANOMALIES}?limit=500", within=0.1)
+    await refused(analyst, f"{ANOMALIES}?limit=500", within=1.0)
     started = time.monotonic()
     response = await analyst.put(f"{ANOMALIES}/a-0001", json={"new_status": "CONFIRMED"})
     assert response.status_code == 503
@@ -115,7 +119,7 @@ async def test_a_start_without_postgres(postgres: OwnPostgres, redis_url: str, c
     postgres.stop()
     settings = settings_for(postgres.url, redis_url, cache_prefix, warm_queries="limit=3")
     async with leased_api(settings) as api, api.client() as client:
-        await refused(client, within=1.0)
+        await refused(client, within=PROMISED_SECONDS)
         assert (await client.get("/livez")).status_code == 200
         report = await client.get("/readyz")
         assert (report.status_code, report.json()["checks"]["postgres"]) == (503, "postgres missing")
@@ -181,12 +185,12 @@ async def test_loads_leave_room_for_writes_and_health(postgres: OwnPostgres, ana
         await connection.execute("LOCK TABLE transactions")
         slow = [asyncio.create_task(analyst.get(f"/api/v1/transactions/acc-{n}")) for n in range(30)]
 
-        await eventually(lambda: _waiting_for_locks(postgres), within=1.0)
+        await eventually(lambda: _waiting_for_locks(postgres))
         started = time.monotonic()
         response = await analyst.put(f"{ANOMALIES}/a-0001", json={"new_status": "CONFIRMED"})
         assert response.status_code == 200
         assert (await analyst.get("/readyz")).status_code == 200
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 1.5
     assert {response.status_code for response in await asyncio.gather(*slow)} <= {200, 503}
 
 
@@ -208,6 +212,6 @@ async def test_a_network_that_swallows_everything(postgres: OwnPostgres, redis_u
             proxy.resume()
             await answers(client)
             proxy.refuse()
-            await refused(client, f"{ANOMALIES}?limit=77", within=1.0)
+            await refused(client, f"{ANOMALIES}?limit=77", within=PROMISED_SECONDS)
             await proxy.accept()
             await answers(client)

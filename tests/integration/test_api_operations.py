@@ -34,7 +34,7 @@ async def test_warming_without_a_lease_does_not_hold_up_readiness(
             response = await client.get("/readyz")
             return response.status_code == 200 and bool(response.json()["checks"]["cache"] == "off")
 
-        await eventually(degraded, within=2.0)
+        await eventually(degraded)
 
 
 async def test_warming_times_out(filled_url: str, redis_url: str, cache_prefix: str) -> None:
@@ -45,7 +45,7 @@ async def test_warming_times_out(filled_url: str, redis_url: str, cache_prefix: 
         async def told() -> bool:
             return bool((await client.get("/readyz")).json()["checks"]["warming"] == "timed out")
 
-        await eventually(told, within=2.0)
+        await eventually(told)
 
 
 async def test_a_dead_background_task_makes_the_process_unready(

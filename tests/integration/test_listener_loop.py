@@ -21,10 +21,12 @@ from listener.events import (
     Swept,
 )
 from tests.support.listeners import Place, RunningListener
+from tests.support.own_servers import OwnValkey
 from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
 INSERT = "INSERT INTO anomalies (transaction_id, account_id, amount, currency, score) VALUES (%s, 'a', 1, 'EUR', 0.5)"
+WATCHED = {"anomalies", "transactions"}
 REPAIR = "SELECT coherence.watch('public.anomalies', 'anomalies')"
 END_LISTENERS = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -146,9 +148,9 @@ async def test_hung_redis_costs_no_more_than_its_timeout(place: Place, writer: p
             started = time.monotonic()
             await writer.execute(INSERT, ["t1"])
             await eventually(lambda: running.seen(BumpFailed))
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < 2
             proxy.resume()
-            await running.serving(within=2)
+            await running.serving()
 
 
 async def test_hung_postgres_is_noticed_within_the_lease(place: Place) -> None:
@@ -158,7 +160,7 @@ async def test_hung_postgres_is_noticed_within_the_lease(place: Place) -> None:
         async with through.listener() as running:
             await running.serving()
             proxy.stall()
-            await eventually(lambda: running.seen(Disconnected), within=2)
+            await eventually(lambda: running.seen(Disconnected))
             assert "no answer within" in running.seen(Disconnected)[0].reason
             await running.unleased()
             proxy.resume()
@@ -286,20 +288,41 @@ async def test_garbage_in_the_generation_key_is_repaired(
 
 
 async def test_outdated_entries_are_swept(place: Place, writer: psycopg.AsyncConnection) -> None:
-    """After a change the namespace's outdated keys go; those of others stay, even if somebody announces them."""
+    """When all of a namespace changed its outdated keys go; those of others stay, even if somebody announces them."""
     async with place.listener() as running:
         await running.serving()
+        await eventually(lambda: len(running.seen(Swept)) == len(WATCHED))  # of the start
         await running.redis.set(running.names.entry("anomalies:0123"), b"old")
         await running.redis.set(running.names.entry("sessions:0123"), b"another application's")
         await writer.execute("SELECT coherence.invalidate('sessions')")
-        await writer.execute(INSERT, ["t1"])
+        await writer.execute("SELECT coherence.invalidate('anomalies')")
 
         async def gone() -> bool:
             return not await running.redis.exists(running.names.entry("anomalies:0123"))
 
         await eventually(gone)
         assert await running.redis.exists(running.names.entry("sessions:0123"))
-        assert any(event.namespace == "anomalies" for event in running.seen(Swept))
+        assert running.seen(Swept)[-1].namespace == "anomalies"
+
+
+async def test_a_sweep_that_fails_is_tried_again(
+    place: Place, writer: psycopg.AsyncConnection, own_redis: Callable[..., OwnValkey]
+) -> None:
+    """A Redis that forbids the sweep for a while has its outdated entries swept later."""
+    frail = Place(place.database_url, own_redis().url, place.prefix)
+    async with frail.listener() as running:
+        await running.serving()
+        await eventually(lambda: len(running.seen(Swept)) == len(WATCHED))
+        await running.redis.set(running.names.entry("anomalies:0123"), b"old")
+        await running.redis.acl_setuser("default", enabled=True, commands=["-scan"])
+        await writer.execute("SELECT coherence.invalidate('anomalies')")
+        await eventually(lambda: running.seen(Swept)[-1].problem is not None)
+        await running.redis.acl_setuser("default", enabled=True, commands=["+scan"])
+
+        async def gone() -> bool:
+            return not await running.redis.exists(running.names.entry("anomalies:0123"))
+
+        await eventually(gone)
 
 
 async def test_burst_of_commits_is_few_bumps(place: Place, writer: psycopg.AsyncConnection) -> None:

@@ -45,12 +45,12 @@ class RunningListener:
         """Read the generation and its lease."""
         return await self.key.read()
 
-    async def serving(self, within: float = 5.0) -> None:
+    async def serving(self, within: float = 20.0) -> None:
         """Wait until it has renewed the lease, after what it has reported so far."""
         before = len(self.seen(LeaseRenewed))
         await eventually(lambda: len(self.seen(LeaseRenewed)) > before, within=within)
 
-    async def unleased(self, within: float = 5.0) -> None:
+    async def unleased(self, within: float = 20.0) -> None:
         """Wait until there is no lease in Redis."""
 
         async def gone() -> bool:

@@ -43,7 +43,7 @@ class Program:
         """Return a client of its HTTP with an API key; use it as an async context manager."""
         return httpx2.AsyncClient(base_url=self.url, headers={"X-API-Key": key}, timeout=10, trust_env=False)
 
-    async def ready(self, path: str = "/readyz", within: float = 15.0) -> None:
+    async def ready(self, path: str = "/readyz", within: float = 30.0) -> None:
         """Wait until `path` answers 200; fails with its last log lines if it ends first."""
         async with self.client() as client:
 
@@ -68,7 +68,7 @@ class Program:
         lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
         return [line for line in lines if event in (None, line.get("event"))]
 
-    async def logged(self, event: str, within: float = 5.0, **fields: object) -> dict[str, Any]:
+    async def logged(self, event: str, within: float = 20.0, **fields: object) -> dict[str, Any]:
         """Wait for a log line of this event with these fields, and return it."""
 
         def look() -> dict[str, Any] | None:

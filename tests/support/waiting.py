@@ -10,16 +10,20 @@ T = TypeVar("T")
 
 
 @overload
-async def eventually(look: Callable[[], Awaitable[T | None]], within: float = 5.0, every: float = 0.01) -> T: ...
+async def eventually(look: Callable[[], Awaitable[T | None]], within: float = 20.0, every: float = 0.01) -> T: ...
 @overload
-async def eventually(look: Callable[[], T | None], within: float = 5.0, every: float = 0.01) -> T: ...
-async def eventually(look: Callable[[], Awaitable[T | None] | T | None], within: float = 5.0, every: float = 0.01) -> T:
-    """Return the first truthy value of `look`; fail with its last one after `within` seconds.
+async def eventually(look: Callable[[], T | None], within: float = 20.0, every: float = 0.01) -> T: ...
+async def eventually(
+    look: Callable[[], Awaitable[T | None] | T | None], within: float = 20.0, every: float = 0.01
+) -> T:
+    """Return the first truthy value of `look`; fail with the last one that was looked for after `within` seconds.
 
-    An AssertionError raised by `look` counts as "not yet", and is raised if the deadline passes.
+    A look that began in time counts, however long it takes. An AssertionError raised by `look` counts as "not yet", and
+    is raised if the deadline passes.
     """
     deadline = time.monotonic() + within
     while True:
+        began = time.monotonic()
         problem: AssertionError | None = None
         value: T | None = None
         try:
@@ -29,6 +33,6 @@ async def eventually(look: Callable[[], Awaitable[T | None] | T | None], within:
             problem = error
         if value:
             return value
-        if time.monotonic() > deadline:
+        if began > deadline:
             raise problem or AssertionError(f"still {value!r} after {within} s")
         await asyncio.sleep(every)
