@@ -38,8 +38,9 @@ class Answer:
     """An answer's bytes, and how they came about.
 
     `layer` says where they were; `forward` why they were loaded (None: they were not), `reason` why the caches were
-    bypassed (None: they were not). `ttl` is in seconds, None where it is not from a cache. `stored` says whether it is
-    kept now, `collapsed` whether it shares another request's load.
+    bypassed (None: they were not). Of one from a cache, `ttl` is how many seconds it could still be served for, `age`
+    how long ago its load began, and `kept` what L1 has, if it does. `stored` says whether it is kept now, `collapsed`
+    whether it shares another request's load.
     """
 
     body: bytes
@@ -47,7 +48,9 @@ class Answer:
     layer: Literal["l1", "l2", "db"]
     forward: Literal["uri-miss", "stale", "bypass"] | None = None
     reason: str | None = None
-    ttl: float | None = None
+    ttl: float = 0.0
+    age: float = 0.0
+    kept: Kept | None = None
     stored: bool = False
     collapsed: bool = False
 
@@ -105,7 +108,8 @@ class Cache:
             left = kept.ends - self._clock()
             if left > 0 and self._spared(kept):
                 self._observe(Hit(query.namespace, "l1"))
-                return Answer(kept.entry.body, kept.entry.etag, "l1", ttl=left)
+                entry = kept.entry
+                return Answer(entry.body, entry.etag, "l1", ttl=left, age=entry.ttl - left, kept=kept)
         return await self._fetch(query, load, ttl, stale=kept is not None)
 
     async def _fetch(self, query: Query, load: Load, ttl: float, *, stale: bool) -> Answer:
@@ -120,12 +124,17 @@ class Cache:
         entry = fetched.entry
         if fetched.layer == "l2":
             self._observe(Hit(namespace, "l2"))
-            return Answer(entry.body, entry.etag, "l2", ttl=max(0.0, self._remaining(entry)))
+            left = max(0.0, self._remaining(entry))
+            return Answer(entry.body, entry.etag, "l2", ttl=left, age=entry.ttl - left, kept=self._kept(entry))
         self._observe(Missed(namespace, fetched.stale))
         if joined:
             self._observe(Joined(namespace))
         forward: Literal["stale", "uri-miss"] = "stale" if fetched.stale else "uri-miss"
         return Answer(entry.body, entry.etag, "db", forward, stored=fetched.stored, collapsed=joined)
+
+    def _kept(self, entry: Entry) -> Kept | None:
+        kept = self._l1.get(entry.query.key)
+        return kept if kept is not None and kept.entry is entry else None
 
     async def _read_through(self, query: Query, load: Load, ttl: float, *, stale: bool) -> _Fetched:
         found = await self._l2.get(query)

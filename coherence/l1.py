@@ -1,6 +1,7 @@
 """The process-local cache: entries in memory, the least recently used dropped first, bounded by bytes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from cachetools import LRUCache
 
@@ -17,6 +18,8 @@ class Kept:
     entry: Entry
     ends: float
     judged: int
+    prepared: Any = None
+    """What the cache's user has made of the entry, to be used again. It goes when the entry goes."""
 
 
 def _size(kept: Kept) -> int:

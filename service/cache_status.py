@@ -6,14 +6,16 @@ from coherence.cache import Answer
 
 CACHE_NAME = "anomaly-cache"
 
-_HITS = {layer: (f"{CACHE_NAME}; hit; ttl=", f"; detail={layer}") for layer in ("l1", "l2")}
+_HITS = {layer: f"{CACHE_NAME}; hit; ttl=%d; detail={layer}".encode() for layer in ("l1", "l2")}
 
 
-def cache_status(answer: Answer) -> bytes:
-    """Return the header's value: a hit with its TTL in seconds and its layer, or why it was forwarded."""
-    if answer.forward is None:
-        front, back = _HITS[answer.layer]
-        return f"{front}{math.ceil(answer.ttl or 0.0)}{back}".encode()
+def hit_status(layer: str, ttl: float) -> bytes:
+    """Return the header's value for a hit in `layer` ("l1" or "l2"), which could be served for `ttl` more seconds."""
+    return _HITS[layer] % math.ceil(ttl)
+
+
+def forward_status(answer: Answer) -> bytes:
+    """Return the header's value for an answer that no cache had: why, and what became of it."""
     parts = [CACHE_NAME, f"fwd={answer.forward}"]
     if answer.stored:
         parts.append("stored")

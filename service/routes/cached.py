@@ -1,5 +1,6 @@
 """GET of what a Question describes: through the cache, with validators."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from starlette.types import Receive, Scope, Send
@@ -9,15 +10,15 @@ from coherence.changes import parse_generation
 from coherence.coherence import Coherence
 from coherence.query import Query
 from service.auth import ROLE, Role
-from service.cache_status import cache_status
-from service.conditional import none_match
+from service.cache_status import forward_status
 from service.database import Database
+from service.negotiation import ANYTHING
 from service.problems import Fault, invalid
 from service.queries import Question
-from service.responses import JSON, NO_STORE, Header, respond
+from service.representation import PRIVATE, Forms, Response, hit_headers
+from service.responses import NO_STORE
 
 CACHE_GENERATION = b"cache-generation"
-PRIVATE: Header = (b"cache-control", b"private, no-cache")
 _FRESH_DIRECTIVES = {b"no-cache", b"no-store", b"max-age=0"}
 
 
@@ -47,18 +48,20 @@ class Cached:
             elif name == b"cache-control" and bypass is None and asks_for_fresh(value):
                 bypass = "request"
         answer = await self.answer(query, bypass=bypass, at_least=at_least)
-        etag = answer.etag.encode()
-        headers = [
-            JSON,
-            (b"etag", etag),
-            NO_STORE if bypass == "admin" else PRIVATE,
-            (b"cache-status", cache_status(answer)),
-        ]
-        if known and not none_match(known, etag):
-            await send({"type": "http.response.start", "status": 304, "headers": headers[1:]})
-            await send({"type": "http.response.body"})
-            return
-        await respond(scope, send, 200, headers, answer.body)
+        response = self._respond(answer, head=scope["method"] == "HEAD", known=known, admin=bypass == "admin")
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    def _respond(self, answer: Answer, *, head: bool, known: Sequence[bytes], admin: bool) -> Response:
+        if answer.forward is None:
+            varying = hit_headers(answer.layer, answer.age, answer.ttl)
+        else:
+            varying = ((b"cache-status", forward_status(answer)),)
+        if answer.kept is not None:
+            forms = Forms.of(answer.kept)
+        else:
+            forms = Forms(answer.body, answer.etag, keep=NO_STORE if admin else PRIVATE)
+        return forms.respond(forms.plain, head=head, known=known, accepted=ANYTHING, varying=varying)
 
     async def answer(self, query: Query, *, bypass: str | None = None, at_least: int = 0) -> Answer:
         """Return the answer to `query`. Raises the Problem of its load, and Overloaded."""

@@ -1,0 +1,125 @@
+"""What is sent of an answer: its bytes in one content coding, with their ETag and header fields. Sans-IO.
+
+The one place that composes the response to a GET or HEAD of a cached route, whichever path answers it. A hit:
+
+    forms = Forms.of(kept)                      # made once per fill, kept with the entry in L1
+    chosen = forms.best(accepted(accept_encoding))
+    response = forms.respond(chosen, head=…, known=if_none_match_values, accepted=…, varying=hit_headers(…))
+
+`chosen` is None while the coding that the client wants most has yet to be made: then the long way answers.
+A response's header fields are `fixed`, then `varying`; `lines` are the fixed ones as HTTP/1.1 writes them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from coherence.l1 import Kept
+from service.cache_status import hit_status
+from service.conditional import matching
+from service.negotiation import IDENTITY, Accepted
+from service.responses import JSON, Header
+
+PRIVATE: Header = (b"cache-control", b"private, no-cache")
+VARY: Header = (b"vary", b"Accept-Encoding, X-API-Key")
+
+
+def as_lines(headers: Sequence[Header]) -> bytes:
+    """Return header fields as HTTP/1.1 writes them."""
+    return b"".join(b"%s: %s\r\n" % header for header in headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """Bytes to send, and the header fields that are the same in each response that sends them."""
+
+    body: bytes
+    etag: bytes
+    headers: tuple[Header, ...]
+    lines: bytes
+
+    @classmethod
+    def of(cls, body: bytes, etag: bytes, coding: str = IDENTITY, *, keep: Header = PRIVATE) -> Self:
+        """Prepare `body`, which is in `coding`. `etag` is of this representation, `keep` is the Cache-Control."""
+        coded = () if coding == IDENTITY else ((b"content-encoding", coding.encode()),)
+        length = (b"content-length", b"%d" % len(body))
+        headers = (JSON, *coded, length, (b"etag", etag), keep, VARY)
+        return cls(body, etag, headers, as_lines(headers))
+
+
+class Response(NamedTuple):
+    """What to send. `lines` are the `fixed` header fields once more; the `varying` ones follow them."""
+
+    status: int
+    fixed: tuple[Header, ...]
+    lines: bytes
+    varying: tuple[Header, ...]
+    body: bytes
+
+    @property
+    def headers(self) -> list[Header]:
+        """All header fields, in the order of sending."""
+        return [*self.fixed, *self.varying]
+
+
+class Forms:
+    """The representations of one answer: the plain one, and the coded ones that have been made of it.
+
+    `etag` is the plain one's; another's is the same with the coding's name in it: `"<hash>-gzip"`.
+    """
+
+    def __init__(self, body: bytes, etag: str, *, keep: Header = PRIVATE) -> None:
+        self.etag = etag.encode()
+        self.plain = Representation.of(body, self.etag, keep=keep)
+        self.keep = keep
+        self.coded: dict[str, Representation] = {}
+        """By coding. One that turned out not to be smaller stands here as the plain one."""
+
+    @classmethod
+    def of(cls, kept: Kept) -> "Forms":
+        """Return those of an entry in L1: always the same object while the entry is kept."""
+        forms = kept.prepared
+        if forms is None:
+            forms = kept.prepared = cls(kept.entry.body, kept.entry.etag)
+        return forms  # type: ignore[no-any-return] # what is prepared is the cache's user's affair, and that is here
+
+    def best(self, accepted: Accepted) -> Representation | None:
+        """Return what a client that accepts `accepted` gets; None where that is still to be made, or there is none."""
+        if accepted.codings:
+            return self.coded.get(accepted.codings[0])
+        return self.plain if accepted.identity else None
+
+    def respond(
+        self,
+        chosen: Representation,
+        *,
+        head: bool,
+        known: Sequence[bytes],
+        accepted: Accepted,
+        varying: tuple[Header, ...],
+    ) -> Response:
+        """Return the response with `chosen`; a 304 where the client has this answer in any form that it accepts.
+
+        `known` are the values of If-None-Match headers. Which form is sent is ours to choose, and a form that the
+        client has need not be sent: so its tag is looked for among those of all forms that it accepts.
+        """
+        if known:
+            etag = matching(known, self._etags(accepted), chosen.etag)
+            if etag is not None:
+                fixed = ((b"etag", etag), self.keep, VARY)
+                return Response(304, fixed, as_lines(fixed), varying, b"")
+        return Response(200, chosen.headers, chosen.lines, varying, b"" if head else chosen.body)
+
+    def _etags(self, accepted: Accepted) -> list[bytes]:
+        coded = [with_coding(self.etag, coding) for coding in accepted.codings]
+        return [self.etag, *coded] if accepted.identity else coded
+
+
+def with_coding(etag: bytes, coding: str) -> bytes:
+    """Return the entity tag of a coded form of what has the tag `etag`."""
+    return b'%s-%s"' % (etag[:-1], coding.encode())
+
+
+def hit_headers(layer: str, age: float, ttl: float) -> tuple[Header, ...]:
+    """Return the header fields of a hit in `layer` ("l1", "l2"), `age` seconds after its load, `ttl` before its end."""
+    return (b"age", b"%d" % age), (b"cache-status", hit_status(layer, ttl))
