@@ -104,6 +104,7 @@ def create_app(
     async def sample() -> NoReturn:
         while True:
             metrics.sample(coherence, database)
+            metrics.readiness(ready=(await health.report()).ready)
             await asyncio.sleep(SAMPLE_SECONDS)
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from time import perf_counter
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -28,9 +29,9 @@ async def unrouted(_: Request, error: Exception) -> Response:
 
 
 class Boundary:
-    """ASGI middleware. `count(route template, method, status)` is called once a request."""
+    """ASGI middleware. `count(route template, method, status, seconds)` is called once a request."""
 
-    def __init__(self, app: ASGIApp, count: Callable[[str, str, int], None]) -> None:
+    def __init__(self, app: ASGIApp, count: Callable[[str, str, int, float], None]) -> None:
         self._app = app
         self._count = count
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger("service")
@@ -40,6 +41,7 @@ class Boundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        started = perf_counter()
         status = 0
 
         async def watched(message: Message) -> None:
@@ -57,7 +59,8 @@ class Boundary:
                 raise
             await self._problem_of(scope, error).send(scope, watched)
         finally:
-            self._count(scope.get(TEMPLATE, UNMATCHED), scope["method"], status or HTTPStatus.INTERNAL_SERVER_ERROR)
+            code = status or HTTPStatus.INTERNAL_SERVER_ERROR
+            self._count(scope.get(TEMPLATE, UNMATCHED), scope["method"], code, perf_counter() - started)
 
     def _problem_of(self, scope: Scope, error: Exception) -> Problem:
         if isinstance(error, Problem):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from weakref import WeakSet
 
-from psycopg import OperationalError, errors
+from psycopg import Error, OperationalError, errors
 from psycopg_pool import AsyncConnectionPool
 
 from coherence.keys import Scalar
@@ -135,7 +135,7 @@ class Database:
         """Return what the database lacks for us to be ready: "postgres", "tables", or None."""
         try:
             return "tables" if await self.rows(_TABLES, {}) else None
-        except Problem:
+        except (Problem, Error):
             return "postgres"
 
     async def _rows(self, sql: str, parameters: Mapping[str, Scalar], deadline: float) -> list[tuple[Any, ...]]:

@@ -21,9 +21,14 @@ class Report:
     checks: dict[str, str]
 
     @property
+    def ready(self) -> bool:
+        """Whether requests should come here."""
+        return self.status != "unready"
+
+    @property
     def code(self) -> int:
         """The HTTP status that says it."""
-        return HTTPStatus.SERVICE_UNAVAILABLE if self.status == "unready" else HTTPStatus.OK
+        return HTTPStatus.OK if self.ready else HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Health:

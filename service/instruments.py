@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from service import durations
+
 _FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _SLOW = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
@@ -71,5 +73,13 @@ class Instruments:
         )
         self.redis_up = gauge("cache_redis_up", "1 while Redis answers, else 0.")
         self.database_up = gauge("cache_database_up", "1 while Postgres is thought to answer, else 0.")
+        self.ready = gauge("api_ready", "1 while /readyz answers 200, else 0.")
         self.build = gauge("cache_build_info", "The version that runs.", "version")
         self.requests = counter("http_requests", "Requests answered.", "route", "method", "status")
+        self.request_seconds = histogram(
+            "http_request_duration_seconds",
+            "Time from a request's head to the end of its answer.",
+            "route",
+            "method",
+            buckets=durations.BOUNDS,
+        )

@@ -5,12 +5,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, PlatformCollector, ProcessCollector, generate_latest
 
 from coherence import events
 from coherence.coherence import Coherence
 from coherence.view import Received
 from service.database import Database
+from service.durations import Durations
 from service.instruments import Instruments
 from service.multiprocess import collector
 
@@ -38,22 +39,17 @@ class Metrics:
         made.build.labels(version("anomaly-cache")).set(1)
         for operation in ERRORS:
             made.errors.labels(operation)
+        self._hits: dict[tuple[str, str], tuple[Counter, Counter]] = {}
         for namespace in self._namespaces:
             made.misses.labels(namespace)
             made.joins.labels(namespace)
-        # A bound child costs a quarter of looking it up by its labels.
-        self._hits = {
-            (namespace, layer): (made.hits.labels(namespace), made.layer_hits.labels(namespace, layer))
-            for namespace in self._namespaces
-            for layer in ("l1", "l2")
-        }
+            for layer in ("l1", "l2"):
+                self._children_of_hits(namespace, layer)
+            for verdict in ("spared", "dropped"):
+                made.judged.labels(namespace, verdict)
         self._forgotten = 0
-        self._verdicts = {
-            (namespace, spared): made.judged.labels(namespace, "spared" if spared else "dropped")
-            for namespace in self._namespaces
-            for spared in (True, False)
-        }
-        self._requests: dict[tuple[str, str, int], Any] = {}
+        self._requests: dict[tuple[str, str, int], tuple[Counter, Durations]] = {}
+        self._durations: dict[tuple[str, str], Durations] = {}
         self._take: dict[type, Callable[[Any], None]] = {
             events.Hit: self._hit,
             events.Missed: self._missed,
@@ -74,16 +70,26 @@ class Metrics:
         """Take an event of the cache."""
         self._take[type(event)](event)
 
-    def request(self, route: str, method: str, status: int) -> None:
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request. `route` is a template, not a path."""
-        identity = (route, method, status)
-        child = self._requests.get(identity)
-        if child is None:
-            known = method if method in METHODS else OTHER
-            child = self._made.requests.labels(route, known, str(status))
-            if known is not OTHER:
-                self._requests[identity] = child
-        child.inc()
+        children = self._requests.get((route, method, status)) or self._children_of_requests(route, method, status)
+        children[0].inc()
+        children[1].add(seconds)
+
+    def durations(self, route: str, method: str) -> Durations:
+        """Return what counts how long requests of `route`, a template, by `method`, one of METHODS, take."""
+        found = self._durations.get((route, method))
+        if found is None:
+            found = self._durations[route, method] = Durations(self._made.request_seconds.labels(route, method))
+        return found
+
+    def _children_of_requests(self, route: str, method: str, status: int) -> tuple[Counter, Durations]:
+        known = method if method in METHODS else OTHER
+        children = self._made.requests.labels(route, known, str(status)), self.durations(route, known)
+        # Of methods that nobody knows there are too many to remember.
+        if known is not OTHER:
+            self._requests[route, method, status] = children
+        return children
 
     def sample(self, coherence: Coherence, database: Database) -> None:
         """Set the gauges to what is true now."""
@@ -101,14 +107,29 @@ class Metrics:
         made.view_valid.set(lease_left > 0)
         made.redis_up.set(coherence.backplane.reachable)
         made.database_up.set(database.available)
+        for durations in self._durations.values():
+            durations.hand_over()
+
+    def readiness(self, *, ready: bool) -> None:
+        """Say whether requests should come here."""
+        self._made.ready.set(ready)
 
     def exposition(self) -> bytes:
         """Return the text of `/metrics`: of all workers, where there are several."""
         return generate_latest(self._registry if self._shared is None else collector(self._shared))
 
     def _hit(self, event: events.Hit) -> None:
-        for child in self._hits[event.namespace, event.layer]:
+        children = self._hits.get((event.namespace, event.layer))
+        if children is None:
+            children = self._children_of_hits(event.namespace, event.layer)
+        for child in children:
             child.inc()
+
+    def _children_of_hits(self, namespace: str, layer: str) -> tuple[Counter, Counter]:
+        # A bound child costs a quarter of looking it up by its labels.
+        children = self._made.hits.labels(namespace), self._made.layer_hits.labels(namespace, layer)
+        self._hits[namespace, layer] = children
+        return children
 
     def _missed(self, event: events.Missed) -> None:
         self._made.misses.labels(event.namespace).inc()
@@ -124,7 +145,7 @@ class Metrics:
         self._made.load_seconds.labels(event.namespace).observe(event.seconds)
 
     def _judged(self, event: events.Judged) -> None:
-        self._verdicts[event.namespace, event.spared].inc()
+        self._made.judged.labels(event.namespace, "spared" if event.spared else "dropped").inc()
 
     def _shed(self, event: events.Shed) -> None:
         self._made.shed.labels(event.namespace).inc()

@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx2
+import psycopg
 from redis.asyncio import Redis
 
 from tests.support.api import ANOMALIES, Api, metric, running, settings_for
@@ -99,6 +100,7 @@ async def test_the_metrics_follow_what_happens(analyst: httpx2.AsyncClient) -> N
         'cache_invalidations_total{cause="put",namespace="anomalies"}': 1,
         'cache_load_duration_seconds_count{cache_key_type="anomalies"}': 1,
         f'http_requests_total{{method="GET",route="{ANOMALIES}",status="200"}}': 3,
+        f'http_request_duration_seconds_count{{method="GET",route="{ANOMALIES}"}}': 3,
         'http_requests_total{method="GET",route="/metrics",status="200"}': 1,
     }
     for sample, amount in grown.items():
@@ -112,3 +114,19 @@ async def test_the_metrics_follow_what_happens(analyst: httpx2.AsyncClient) -> N
     assert metric(after, "cache_l1_bytes") > 1000
     for operation in ("get", "set", "decode", "publish"):
         assert f'cache_errors_total{{operation="{operation}"}} 0.0' in after
+
+
+async def test_missing_tables_show_in_the_metrics(filled_url: str, redis_url: str, cache_prefix: str) -> None:
+    """What /readyz says is what Prometheus sees: Postgres answers, and the process is not ready all the same."""
+    async with running(settings_for(filled_url, redis_url, cache_prefix)) as api, api.client() as client:
+
+        async def ready_is(value: float) -> bool:
+            text = (await client.get("/metrics")).text
+            return metric(text, "api_ready") == value and metric(text, "cache_database_up") == 1
+
+        await eventually(lambda: ready_is(1.0), within=20)
+        async with await psycopg.AsyncConnection.connect(filled_url, autocommit=True) as connection:
+            await connection.execute("ALTER TABLE transactions RENAME TO elsewhere")
+            await eventually(lambda: ready_is(0.0), within=20)
+            await connection.execute("ALTER TABLE elsewhere RENAME TO transactions")
+            await eventually(lambda: ready_is(1.0), within=20)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from listener.status import Status
 from service.metrics import Metrics as ServiceMetrics
 from tests.support.compose_file import ROOT, load_compose
 from tests.support.promql import selected_by
+from tests.support.tools import tool
 from tests.unit.test_deploy_compose import FILLED_IN
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -133,15 +133,15 @@ def test_alerts_ask_for_jobs_that_are_scraped() -> None:
     assert named <= jobs
 
 
-def test_promtool_takes_them_and_they_fire() -> None:
-    """Where promtool is installed, it checks configuration and rules, and runs the rules' own tests."""
-    promtool = shutil.which("promtool")
-    if promtool is not None:
-        for command in (["check", "config", "prometheus.yml"], ["test", "rules", "rules.test.yml"]):
-            done = subprocess.run(
-                [promtool, *command], cwd=PROMETHEUS, capture_output=True, text=True, check=False, timeout=60
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.parametrize(
+    "command", [["check", "config", "prometheus.yml"], ["test", "rules", "rules.test.yml"]], ids=" ".join
+)
+def test_promtool_takes_them_and_they_fire(command: list[str]) -> None:
+    """Prometheus' own tool checks configuration and rules, and runs the rules' own tests."""
+    done = subprocess.run(
+        [tool("promtool"), *command], cwd=PROMETHEUS, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_has_a_test_of_its_own() -> None:

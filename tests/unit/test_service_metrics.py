@@ -13,6 +13,7 @@ from coherence.events import (
     Hit,
     Invalidated,
     Joined,
+    Judged,
     Loaded,
     Missed,
     Operated,
@@ -25,13 +26,15 @@ from coherence.view import Polled, Received
 from service.metrics import Metrics
 
 
-def exposed(*happened: Event, requests: tuple[tuple[str, str, int], ...] = ()) -> dict[str, float]:
+def exposed(*happened: Event, requests: tuple[tuple[str, str, int, float], ...] = ()) -> dict[str, float]:
     """Return every sample after all that has happened."""
     metrics = Metrics(["anomalies", "transactions"])
     for event in happened:
         metrics(event)
     for request in requests:
         metrics.request(*request)
+    for durations in metrics._durations.values():
+        durations.hand_over()
     samples = re.findall(r"^(\w+(?:{.*})?) (\S+)$", metrics.exposition().decode(), re.MULTILINE)
     return {name: float(value) for name, value in samples}
 
@@ -106,7 +109,44 @@ def test_labels_are_ours_whatever_is_announced() -> None:
 def test_requests_are_counted_by_template_method_and_status() -> None:
     """Methods that nobody knows are one."""
     route = "/api/v1/anomalies/{transaction_id}"
-    requests = ((route, "GET", 200), (route, "GET", 200), (route, "BREW", 405), (route, "PROPFIND", 405))
+    requests = (
+        (route, "GET", 200, 0.1),
+        (route, "GET", 200, 0.1),
+        (route, "BREW", 405, 0.1),
+        (route, "PROPFIND", 405, 0.1),
+    )
     samples = exposed(requests=requests)
     assert samples[f'http_requests_total{{method="GET",route="{route}",status="200"}}'] == 2
     assert samples[f'http_requests_total{{method="other",route="{route}",status="405"}}'] == 2
+
+
+def test_the_time_of_requests_is_counted_by_template_and_method() -> None:
+    """In the buckets of one histogram, each request once, the edge of a bucket within it."""
+    samples = exposed(
+        requests=(("/livez", "GET", 200, 0.0001), ("/livez", "GET", 503, 0.3), ("/livez", "GET", 503, 9.0))
+    )
+    series = 'method="GET",route="/livez"'
+    buckets = [
+        samples[f'http_request_duration_seconds_bucket{{le="{le}",{series}}}']
+        for le in ("0.0001", "0.25", "0.5", "5.0", "+Inf")
+    ]
+    assert buckets == [1, 1, 2, 2, 3]
+    assert samples[f"http_request_duration_seconds_count{{{series}}}"] == 3
+    assert samples[f"http_request_duration_seconds_sum{{{series}}}"] == pytest.approx(9.3001)
+
+
+def test_what_was_handed_over_is_not_handed_over_again() -> None:
+    """Each scrape asks."""
+    metrics = Metrics([])
+    metrics.request("/livez", "GET", 200, 0.1)
+    for _ in range(2):
+        metrics._durations["/livez", "GET"].hand_over()
+    assert b'http_request_duration_seconds_count{method="GET",route="/livez"} 1.0' in metrics.exposition()
+
+
+def test_a_namespace_that_nobody_listed_is_counted_too() -> None:
+    """An endpoint that is cached under a namespace of its own answers, whether the metrics were told of it or not."""
+    samples = exposed(Hit("cities", "l1"), Hit("cities", "l1"), Judged("cities", spared=True))
+    assert samples['cache_hits_total{cache_key_type="cities"}'] == 2
+    assert samples['cache_layer_hits_total{cache_key_type="cities",layer="l1"}'] == 2
+    assert samples['cache_entries_judged_total{cache_key_type="cities",verdict="spared"}'] == 1
