@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test compose-test bench check format lock clean
+.PHONY: help demo test chaos compose-test bench check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is to make
@@ -17,6 +17,10 @@ demo: ## Start the whole system with data and a tour; ARGS=--fresh starts over
 test: ## Run every test on real servers; ARGS="-k word" for some of them
 	@scripts/environment dev
 	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+chaos: ## Break whatever can break, and look for an old answer; ARGS="-k word" for some of the faults
+	@scripts/environment dev
+	CHAOS_REPORTS=.chaos $(BIN)/pytest tests/chaos -m chaos -rA $(ARGS)
 
 compose-test: ## Try compose.yaml for real, with Docker or with Podman and stand-in images; ARGS=--keep leaves it running
 	@scripts/environment dev
@@ -45,4 +49,4 @@ lock: ## Write uv.lock and the requirements for pip from pyproject.toml
 	scripts/lock
 
 clean: ## Remove what was made here, the demo's data too
-	rm -rf .venv .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .demo .chaos .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

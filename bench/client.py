@@ -10,9 +10,9 @@ from bench.system import API_KEY
 OK = b"HTTP/1.1 200 "
 
 
-def request(target: str) -> bytes:
+def request(target: str, key: str = API_KEY) -> bytes:
     """Return the bytes of a GET."""
-    return f"GET {target} HTTP/1.1\r\nhost: bench\r\nx-api-key: {API_KEY}\r\n\r\n".encode()
+    return f"GET {target} HTTP/1.1\r\nhost: bench\r\nx-api-key: {key}\r\n\r\n".encode()
 
 
 def header(head: bytes, name: bytes) -> bytes:
