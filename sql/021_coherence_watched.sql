@@ -12,7 +12,8 @@ SELECT f.definition, p.oid, p.xmin AS version,
 
 -- Every table whose rows show through a watched one (itself, its partitions, its inheritance children), with every
 -- trigger that it should have. `problem` is what is wrong with the trigger; `mark` changes whenever the table was
--- rewritten, or the trigger or its function touched, even if all was put back since.
+-- renamed, moved, rewritten or attached, or the trigger or its function touched, even if all was put back since: each
+-- leaves its transaction's id in a catalog.
 CREATE OR REPLACE VIEW coherence.triggers AS
 WITH RECURSIVE tree AS (
     SELECT t.schema_name, t.table_name, t.namespace, t.columns, c.oid AS relation
@@ -43,8 +44,11 @@ WITH RECURSIVE tree AS (
                              ORDER BY convert_to(namespace, 'UTF8') || '\x00'::bytea) AS bytes
       FROM tree LEFT JOIN told USING (relation) GROUP BY relation
 ), member AS MATERIALIZED (
-    SELECT tree.*, format('%I.%I', n.nspname, c.relname) AS name, c.relkind, c.relfilenode,
+    SELECT tree.*, format('%I.%I', n.nspname, c.relname) AS name, c.relkind,
            array_prepend(a.columns::text, a.namespaces) AS arguments, a.bytes,
+           -- A partition that is being detached concurrently is out of sight before it is out of pg_inherits.
+           concat_ws(' ', c.xmin, (SELECT string_agg(i.xmin::text, ' ' ORDER BY i.inhparent)
+                                     FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)) AS version,
            CASE WHEN c.relkind IN ('v', 'm') THEN 'is a view: watch the tables that it reads'
                 WHEN c.relkind = 'f' THEN 'is a foreign table: another server changes it unseen'
                 WHEN c.relkind NOT IN ('r', 'p') THEN 'is not a table'
@@ -66,7 +70,7 @@ SELECT m.schema_name, m.table_name, m.namespace, m.relation, m.name, m.obstacle,
             WHEN t.tgenabled = 'D' THEN 'is disabled'
             WHEN t.tgenabled <> s.fires THEN 'is enabled for the wrong kind of session'
        END AS problem,
-       concat_ws(' ', m.relation, m.relfilenode, t.oid, t.xmin, t.tgenabled, f.oid, f.version) AS mark
+       concat_ws(' ', m.relation, m.version, t.oid, t.xmin, t.tgenabled, f.oid, f.version) AS mark
   FROM member m
   -- Rows live in ordinary tables: a partitioned one sees statements only.
   LEFT JOIN shape s ON m.obstacle IS NULL AND (m.relkind = 'r' OR s.level = 'STATEMENT')
@@ -128,8 +132,7 @@ BEGIN
            CASE WHEN p.reparable THEN format('SELECT coherence.watch(%L, %L)', r.name, r.namespace) END AS remedy,
            coalesce(m.relations, 0) AS relations,
            md5(concat_ws(' ', r.mark, r.relation::oid, m.marks, (
-               SELECT string_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod, a.attmissingval), ','
-                                 ORDER BY a.attnum)
+               SELECT string_agg(a.xmin::text, ' ' ORDER BY a.attnum)
                  FROM pg_catalog.pg_attribute a
                 WHERE a.attrelid = r.relation AND a.attnum > 0))) AS fingerprint
       FROM root r
@@ -143,7 +146,8 @@ $$;
 --   problem      why it is not ok, in words; remedy: what to run then, if that is all it takes
 --   relations    how many tables that is, partitions and children included
 --   fingerprint  differs from an earlier one if in between anything happened that no trigger announces: a trigger or
---                its function touched, the table swapped or rewritten, a column altered, a partition come or gone
+--                its function touched, the table swapped or rewritten, a column altered, a partition come or gone;
+--                also if all was put back, save that a partition came and went again
 -- Whoever may read it needs EXECUTE on coherence.audit() besides.
 CREATE OR REPLACE VIEW coherence.watched AS SELECT * FROM coherence.audit();
 

@@ -1,12 +1,14 @@
 """Watched tables of several parts: partitions, partitions of partitions, inheritance children."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
 
 from tests.support.hearing import Ears, listening
-from tests.support.postgres import watched
+from tests.support.postgres import one, watched
+from tests.support.waiting import eventually
 
 TREE = "public.tree tree"
 
@@ -103,6 +105,36 @@ async def test_a_part_that_goes_changes_the_fingerprint(writer: psycopg.AsyncCon
     assert after["ok"]
     assert after["fingerprint"] != before["fingerprint"]
     assert after["relations"] == before["relations"] - 1
+
+
+async def test_a_part_that_went_and_came_back_changes_the_fingerprint(writer: psycopg.AsyncConnection) -> None:
+    """What was answered without its rows shows as outdated, though all is as it was."""
+    before = (await watched(writer))[TREE]
+    await writer.execute("ALTER TABLE tree DETACH PARTITION low")
+    await writer.execute("ALTER TABLE tree ATTACH PARTITION low FOR VALUES FROM (0) TO (100)")
+    after = (await watched(writer))[TREE]
+    assert (after["ok"], after["relations"]) == (True, before["relations"])
+    assert after["fingerprint"] != before["fingerprint"]
+
+
+async def test_a_part_that_is_being_detached_changes_the_fingerprint(
+    writer: psycopg.AsyncConnection, migrated_url: str
+) -> None:
+    """DETACH CONCURRENTLY hides the rows at once, and waits to the end of whoever reads them before it is done."""
+    before = (await watched(writer))[TREE]["fingerprint"]
+    async with (
+        await psycopg.AsyncConnection.connect(migrated_url) as reader,
+        await psycopg.AsyncConnection.connect(migrated_url, autocommit=True) as owner,
+    ):
+        await reader.execute("SELECT FROM tree")
+        detaching = asyncio.create_task(owner.execute("ALTER TABLE tree DETACH PARTITION low CONCURRENTLY"))
+        await eventually(lambda: one(writer, "SELECT NOT EXISTS (SELECT FROM tree WHERE id < 100)"), within=20)
+        done = detaching.done()
+        pending = (await watched(writer))[TREE]["fingerprint"]
+        await reader.rollback()
+        await detaching
+    assert not done
+    assert len({before, pending, (await watched(writer))[TREE]["fingerprint"]}) == 3
 
 
 async def test_unwatch_takes_the_triggers_off_every_part(writer: psycopg.AsyncConnection, ears: Ears) -> None:
