@@ -1,10 +1,11 @@
 """A read cache over Postgres and Redis with a provable bound on staleness."""
 
-from coherence.cache import Answer, Content
+from coherence.cache import Answer
 from coherence.changes import Change
 from coherence.coherence import Coherence, Published
 from coherence.gate import Overloaded
 from coherence.keys import cache_key
+from coherence.loading import Content
 from coherence.query import Query
 from coherence.rows import AtLeast, Equals, Page, RowChange, Scope
 from coherence.settings import CoherenceSettings, SettingsError

@@ -1,36 +1,20 @@
 """get_or_load: L1, then L2, then the database; each answer proven fresh or fetched."""
 
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from coherence.clock import Clock, RedisClock
-from coherence.entry import Entry, etag_of
-from coherence.events import Bypassed, Hit, Joined, Judged, Loaded, Missed, Observer, Shed
-from coherence.gate import Gate, Overloaded
+from coherence.entry import Entry
+from coherence.events import Bypassed, Hit, Joined, Missed, Observer
+from coherence.fleet_flight import FleetFlight
+from coherence.gate import Gate
 from coherence.l1 import L1, Kept
 from coherence.l2 import L2
+from coherence.loading import Load, Loading
 from coherence.query import Query
-from coherence.rows import Page
+from coherence.refresh import Refresh
 from coherence.singleflight import Flight, SingleFlight
 from coherence.view import View
-
-JITTER = 0.1
-"""Most that an entry's TTL may exceed what was asked for, as a share of it: what is stored together ends apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What was loaded: the bytes, and, for a page of a list, its place in it."""
-
-    body: bytes
-    page: Page | None = None
-
-
-Load = Callable[[], Awaitable[bytes | Content]]
-"""Reads an answer from the database, in a transaction that begins after the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +48,11 @@ class _Fetched:
 
 
 class Cache:
-    """One process' reads."""
+    """One process' reads.
+
+    `fleet_patience` is how long another process' load is waited for, in seconds; `refresh_ahead` is the last part of an
+    entry's TTL in which a hit has it loaded anew, as a share of it. 0 turns each off.
+    """
 
     def __init__(
         self,
@@ -76,14 +64,25 @@ class Cache:
         gate: Gate,
         clock: Clock,
         observer: Observer,
+        fleet_patience: float = 0.0,
+        refresh_ahead: float = 0.0,
     ) -> None:
         self._view = view
-        self._redis_clock = redis_clock
         self._l1 = l1
-        self._l2 = l2
-        self._gate = gate
         self._clock = clock
         self._observe = observer
+        self._loading = Loading(
+            view=view,
+            redis_clock=redis_clock,
+            l1=l1,
+            l2=l2,
+            gate=gate,
+            clock=clock,
+            observer=observer,
+            refresh_ahead=refresh_ahead,
+        )
+        self._fleet = FleetFlight(view=view, l2=l2, clock=clock, observer=observer, patience=fleet_patience)
+        self._refresh = Refresh(loading=self._loading, fleet=self._fleet, gate=gate, clock=clock, observer=observer)
         self._cached = SingleFlight[_Fetched]()
         self._fresh = SingleFlight[Entry]()
 
@@ -105,10 +104,12 @@ class Cache:
             return await self._bypass(query, load, bypass)
         kept = self._l1.get(query.key)
         if kept is not None and kept.entry.query == query:
-            left = kept.ends - self._clock()
-            if left > 0 and self._spared(kept):
+            now = self._clock()
+            if now < kept.ends and self._loading.spares(kept):
                 self._observe(Hit(query.namespace, "l1"))
-                entry = kept.entry
+                if now >= kept.refresh_at:
+                    self._refresh.begin(kept, load, ttl)
+                entry, left = kept.entry, kept.ends - now
                 return Answer(entry.body, entry.etag, "l1", ttl=left, age=entry.ttl - left, kept=kept)
         return await self._fetch(query, load, ttl, stale=kept is not None)
 
@@ -124,7 +125,7 @@ class Cache:
         entry = fetched.entry
         if fetched.layer == "l2":
             self._observe(Hit(namespace, "l2"))
-            left = max(0.0, self._remaining(entry))
+            left = max(0.0, self._loading.remaining(entry))
             return Answer(entry.body, entry.etag, "l2", ttl=left, age=entry.ttl - left, kept=self._kept(entry))
         self._observe(Missed(namespace, fetched.stale))
         if joined:
@@ -137,24 +138,26 @@ class Cache:
         return kept if kept is not None and kept.entry is entry else None
 
     async def _read_through(self, query: Query, load: Load, ttl: float, *, stale: bool) -> _Fetched:
-        found = await self._l2.get(query)
+        async def look() -> Entry | None:
+            nonlocal stale
+            found, seen = await self._loading.look(query)
+            stale = stale or seen
+            return found
+
+        found = await look()
         if found is not None:
-            now = self._clock()
-            left = self._remaining(found)
-            # Time has passed since the view was asked: it is asked again.
-            if left > 0 and self._view.serves(query.namespace, now) and self._judge(found, found.stamp):
-                self._l1.put(found, now + left, self._view.generation)
-                return _Fetched(found, "l2")
-            stale = True
-        async with self._place(query):
-            entry = await self._load(query, load, ttl * (1 + random.uniform(0, JITTER)))  # noqa: S311 - no secret
-        return _Fetched(entry, "db", stale, stored=self._store(entry))
+            return _Fetched(found, "l2")
+        found, turn = await self._fleet.share(query, look)
+        if found is not None:
+            return _Fetched(found, "l2")
+        entry, stored = await self._loading.fill(query, load, ttl, turn)
+        return _Fetched(entry, "db", stale, stored)
 
     async def _bypass(self, query: Query, load: Load, reason: str) -> Answer:
         async def read(flight: Flight[Entry]) -> Entry:
-            async with self._place(query):
+            async with self._loading.place(query):
                 flight.begun = True
-                return await self._load(query, load, 0.0)
+                return await self._loading.load(query, load, 0.0)
 
         self._observe(Bypassed(query.namespace, reason))
         # Without a view nothing is known of changes: only a load that has yet to begin is sure to see them all.
@@ -163,57 +166,8 @@ class Cache:
             self._observe(Joined(query.namespace))
         return Answer(entry.body, entry.etag, "db", "bypass", reason, collapsed=joined)
 
-    @asynccontextmanager
-    async def _place(self, query: Query) -> AsyncIterator[None]:
-        try:
-            async with self._gate.place():
-                yield
-        except Overloaded:
-            self._observe(Shed(query.namespace))
-            raise
-
-    async def _load(self, query: Query, load: Load, ttl: float) -> Entry:
-        # The stamp is taken before the load begins: whatever changes from here on counts as later than it (I1).
-        stamp = self._view.generation
-        started = self._clock()
-        outcome: Literal["ok", "error"] = "error"
-        try:
-            content = await load()
-            outcome = "ok"
-        finally:
-            self._observe(Loaded(query.namespace, self._clock() - started, outcome))
-        body, page = (content.body, content.page) if isinstance(content, Content) else (content, None)
-        return Entry(query, stamp, self._redis_clock.at(self._clock()), ttl, etag_of(body), body, page)
-
-    def _store(self, entry: Entry) -> bool:
-        now = self._clock()
-        if not entry.ttl > 0 or not self._view.serves(entry.query.namespace, now):
-            return False
-        if not self._view.unaffected(entry.query, entry.stamp, entry.page):
-            return False
-        here = self._l1.put(entry, now + entry.ttl, self._view.generation)
-        return self._l2.put(entry) or here
-
-    def _spared(self, kept: Kept) -> bool:
-        generation = self._view.generation
-        if kept.judged != generation:
-            if not self._judge(kept.entry, kept.judged):
-                return False
-            kept.judged = generation
-        return True
-
-    def _judge(self, entry: Entry, since: int) -> bool:
-        """Tell whether `entry`, judged up to generation `since`, is unaffected by what came after."""
-        if self._view.history.unchanged(entry.query.namespace, since) and since <= self._view.generation:
-            return True
-        spared = self._view.unaffected(entry.query, since, entry.page)
-        self._observe(Judged(entry.query.namespace, spared))
-        return spared
-
-    def _remaining(self, entry: Entry) -> float:
-        return entry.remaining(self._redis_clock.at(self._clock()))
-
     async def close(self) -> None:
         """Cancel the loads that are under way."""
         await self._cached.close()
         await self._fresh.close()
+        await self._refresh.close()

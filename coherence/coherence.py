@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from coherence.acknowledgements import Acknowledgements
 from coherence.backplane import Backplane
-from coherence.cache import Answer, Cache, Load
+from coherence.cache import Answer, Cache
 from coherence.changes import Change
 from coherence.clock import Clock, RedisClock, monotonic
 from coherence.events import Acknowledged, Observer, Operated, ignore
@@ -22,6 +22,7 @@ from coherence.history import History
 from coherence.keys import Names
 from coherence.l1 import L1
 from coherence.l2 import L2
+from coherence.loading import Load
 from coherence.query import Query
 from coherence.redis_client import CONTROL_CONNECTIONS, RedisUnavailable, connect, database_of
 from coherence.settings import CoherenceSettings
@@ -49,7 +50,9 @@ class Coherence:
     """One process' cache. Use `running()` around everything else.
 
     `l1_bytes` bounds the local cache, `max_loads` the loads at once, `ack_timeout` (seconds) the wait for the other
-    processes after a change, `kept_changes` the changed rows that are remembered. `observer` gets every event.
+    processes after a change, `kept_changes` the changed rows that are remembered. `fleet_patience` (seconds) bounds the
+    wait for another process' load, `refresh_ahead` is the last part of a TTL in which a hit has its answer loaded anew;
+    0 turns each off. `observer` gets every event.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Coherence:
         max_loads: int = 8,
         ack_timeout: float = 0.1,
         kept_changes: int = 4096,
+        fleet_patience: float = 0.5,
+        refresh_ahead: float = 0.1,
         observer: Observer = ignore,
         clock: Clock = monotonic,
     ) -> None:
@@ -100,6 +105,8 @@ class Coherence:
             gate=Gate(max_loads, LOAD_PATIENCE_SECONDS),
             clock=clock,
             observer=observer,
+            fleet_patience=fleet_patience,
+            refresh_ahead=refresh_ahead,
         )
         self._explainer = Explainer(view=self.view, redis_clock=redis_clock, l1=self.l1, l2=self._l2, clock=clock)
         self._sweeps: set[asyncio.Task[int]] = set()

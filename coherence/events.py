@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from coherence.changes import Bump
 from coherence.view import Polled, Received
 
-Operation = Literal["get", "set", "decode", "publish", "poll", "subscribe", "sweep"]
+Operation = Literal["get", "set", "decode", "turn", "publish", "poll", "subscribe", "sweep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,29 @@ class Joined:
     """A request shares a load that was under way."""
 
     namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaken:
+    """A load for all processes: ours ("won"), another's ("shared"), or ours after waiting in vain ("timeout").
+
+    `seconds` is what that took.
+    """
+
+    namespace: str
+    outcome: Literal["won", "shared", "timeout"]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A hot entry near its end: it was loaded anew, another process' was taken, or nothing came of it.
+
+    "busy": there was no place to spare for it.
+    """
+
+    namespace: str
+    outcome: Literal["loaded", "taken", "left", "busy", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +143,8 @@ Event = (
     | Missed
     | Bypassed
     | Joined
+    | TurnTaken
+    | Refreshed
     | Loaded
     | Judged
     | Shed

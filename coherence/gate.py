@@ -17,8 +17,14 @@ class Gate:
     """Lets `places` in at once, each after a wait of at most `patience` seconds."""
 
     def __init__(self, places: int, patience: float) -> None:
+        self.places = places
         self._free = asyncio.Semaphore(places)
         self._patience = patience
+
+    @property
+    def busy(self) -> bool:
+        """Whether who came now would have to wait."""
+        return self._free.locked()
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:

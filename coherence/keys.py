@@ -66,6 +66,10 @@ class Names:
         """Return the Redis key of a cache key."""
         return self.prefix + key
 
+    def turn(self, key: str) -> str:
+        """Return the Redis key of the turn to load the answer of a cache key."""
+        return f"{self.prefix}coherence:turn:{key}"
+
     def entries(self, namespace: str) -> str:
         """Return the pattern that matches every entry of `namespace`."""
         literal = "".join(f"\\{char}" if char in "*?[]^\\" else char for char in f"{self.prefix}{namespace}")

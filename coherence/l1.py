@@ -1,5 +1,6 @@
 """The process-local cache: entries in memory, the least recently used dropped first, bounded by bytes."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,15 @@ ENTRY_OVERHEAD = 1024
 
 @dataclass(slots=True)
 class Kept:
-    """An entry, when it ends on our monotonic clock, and the generation up to which no change is known to affect it."""
+    """An entry, when it ends on our monotonic clock, and the generation up to which no change is known to affect it.
+
+    A hit from `refresh_at` on, which is never later than `ends`, should have it loaded anew.
+    """
 
     entry: Entry
     ends: float
     judged: int
+    refresh_at: float
     prepared: Any = None
     """What the cache's user has made of the entry, to be used again. It goes when the entry goes."""
 
@@ -37,12 +42,12 @@ class L1:
         """Return what is kept under `key`, whatever its age."""
         return self._kept.get(key)
 
-    def put(self, entry: Entry, ends: float, judged: int = 0) -> bool:
-        """Keep `entry`, judged up to a generation (its stamp at least), until `ends`.
+    def put(self, entry: Entry, ends: float, judged: int = 0, *, refresh_at: float = math.inf) -> bool:
+        """Keep `entry`, judged up to a generation (its stamp at least), until `ends`, to be refreshed before that.
 
         Returns False where it is larger than the whole cache.
         """
-        kept = Kept(entry, ends, max(judged, entry.stamp))
+        kept = Kept(entry, ends, max(judged, entry.stamp), min(ends, refresh_at))
         if _size(kept) > self._kept.maxsize:
             self._kept.pop(entry.query.key, None)
             return False

@@ -1,7 +1,9 @@
-"""The shared cache: entries in Redis. No fault of Redis reaches the caller; each is reported to the observer."""
+"""The shared cache: entries in Redis, and turns to load them. No fault of Redis reaches the caller: it is reported."""
 
 import asyncio
 import time
+from collections.abc import Awaitable
+from importlib.resources import files
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -16,7 +18,7 @@ MOST_PENDING_PUTS = 100
 
 
 class L2:
-    """Reads and writes entries. `timeout` is the longest that a command may take, in seconds.
+    """Reads and writes. `timeout` is the longest that a command may take, in seconds.
 
     After a command that got no answer it is suspended: it misses at once, and drops what it should write, until
     `resume` is called. So a Redis that hangs costs one request one timeout, and not every request one.
@@ -28,6 +30,8 @@ class L2:
         self._observe = observer
         self._timeout = timeout
         self._puts: set[asyncio.Task[None]] = set()
+        self._take_turn = redis.register_script((files("coherence") / "lua" / "take_turn.lua").read_text())
+        self._end_turn = redis.register_script((files("coherence") / "lua" / "end_turn.lua").read_text())
         self.suspended = False
 
     def resume(self) -> None:
@@ -58,8 +62,8 @@ class L2:
             await self._reject(query, key, str(error))
             return None
 
-    def put(self, entry: Entry) -> bool:
-        """Write `entry` in the background, to live for its TTL; return whether that was begun.
+    def put(self, entry: Entry, turn: bytes = b"") -> bool:
+        """Write `entry` in the background, to live for its TTL, and end the turn; return whether that was begun.
 
         It is not while Redis does not answer, or too many writes are under way.
         """
@@ -68,22 +72,72 @@ class L2:
         if len(self._puts) >= MOST_PENDING_PUTS:
             self._observe(Operated("set", 0.0, "too many writes under way"))
             return False
-        task = asyncio.create_task(self._put(entry), name="l2-put")
-        self._puts.add(task)
-        task.add_done_callback(self._puts.discard)
+        self._begin("set", self._put(entry, turn))
         return True
 
-    async def _put(self, entry: Entry) -> None:
+    async def take_turn(self, query: Query, ours: bytes, seconds: float, outdated: bytes) -> bytes | None:
+        """Take the turn to load `query`, for at most `seconds`, if nobody has it, or it is the `outdated` one.
+
+        Returns the turn that is on now, `ours` or another's; None where Redis does not say.
+        """
+        if self.suspended:
+            return None
         started = time.perf_counter()
         try:
             async with bounded(self._timeout):
-                await self._redis.set(
-                    self._names.entry(entry.query.key), entry.as_wire(), px=max(1, round(entry.ttl * 1000))
+                held = await self._take_turn(
+                    keys=[self._names.turn(query.key)], args=[ours, round(seconds * 1000), outdated]
                 )
         except RedisUnavailable as error:
-            self._failed("set", started, error)
+            self._failed("turn", started, error)
+            return None
+        self._observe(Operated("turn", time.perf_counter() - started))
+        return held if isinstance(held, bytes) else ours
+
+    async def turn(self, query: Query) -> bytes | None:
+        """Return the turn that is on, empty for none; None where Redis does not say."""
+        if self.suspended:
+            return None
+        started = time.perf_counter()
+        try:
+            async with bounded(self._timeout):
+                held = await self._redis.get(self._names.turn(query.key))
+        except RedisUnavailable as error:
+            self._failed("turn", started, error)
+            return None
+        return held if isinstance(held, bytes) else b""
+
+    def leave(self, query: Query, turn: bytes) -> None:
+        """End a turn in the background, with nothing to store; where that is not begun, it ends by its own TTL."""
+        if not self.suspended and len(self._puts) < MOST_PENDING_PUTS:
+            self._begin("turn", self._end(query, turn, b"", 0))
+
+    def _begin(self, operation: Operation, work: Awaitable[object]) -> None:
+        task = asyncio.create_task(self._write(operation, work), name=f"l2-{operation}")
+        self._puts.add(task)
+        task.add_done_callback(self._puts.discard)
+
+    async def _write(self, operation: Operation, work: Awaitable[object]) -> None:
+        started = time.perf_counter()
+        try:
+            async with bounded(self._timeout):
+                await work
+        except RedisUnavailable as error:
+            self._failed(operation, started, error)
         else:
-            self._observe(Operated("set", time.perf_counter() - started))
+            self._observe(Operated(operation, time.perf_counter() - started))
+
+    async def _put(self, entry: Entry, turn: bytes) -> None:
+        milliseconds = max(1, round(entry.ttl * 1000))
+        if turn:
+            await self._end(entry.query, turn, entry.as_wire(), milliseconds)
+        else:
+            await self._redis.set(self._names.entry(entry.query.key), entry.as_wire(), px=milliseconds)
+
+    async def _end(self, query: Query, turn: bytes, wire: bytes, milliseconds: int) -> None:
+        await self._end_turn(
+            keys=[self._names.turn(query.key), self._names.entry(query.key)], args=[turn, wire, milliseconds]
+        )
 
     async def close(self) -> None:
         """Wait for the writes that are under way."""

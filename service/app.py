@@ -68,6 +68,8 @@ def create_app(
         max_loads=settings.max_loads,
         ack_timeout=settings.put_ack_timeout_ms / 1000,
         kept_changes=settings.cache_kept_changes,
+        fleet_patience=settings.cache_fleet_wait_ms / 1000,
+        refresh_ahead=settings.cache_refresh_ahead,
         observer=observe,
     )
 

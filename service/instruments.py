@@ -39,6 +39,21 @@ class Instruments:
         self.joins = counter(
             "cache_single_flight_joins", "Requests that shared a load which was under way.", "cache_key_type"
         )
+        self.turns = counter(
+            "cache_fleet_turns",
+            "Misses that loaded for all processes, shared another's load, or waited for it in vain.",
+            "cache_key_type",
+            "outcome",
+        )
+        self.turn_seconds = histogram(
+            "cache_fleet_turn_wait_seconds", "Time that misses took to load for all, or to get it.", "cache_key_type"
+        )
+        self.refreshes = counter(
+            "cache_refreshes",
+            "Hot answers near their end, and what became of loading them anew.",
+            "cache_key_type",
+            "outcome",
+        )
         self.l1_entries = gauge("cache_l1_entries", "Entries in the process' own cache.", total=True)
         self.l1_bytes = gauge("cache_l1_bytes", "Bytes in the process' own cache.", total=True)
         self.l1_max_bytes = gauge("cache_l1_max_bytes", "Bytes that the process' own cache may hold.", total=True)

@@ -15,7 +15,7 @@ from service.durations import Durations
 from service.instruments import Instruments
 from service.multiprocess import collector
 
-ERRORS = ("get", "set", "decode", "publish")
+ERRORS = ("get", "set", "decode", "turn", "publish")
 CAUSES = frozenset(
     {"insert", "update", "delete", "truncate", "invalidate", "many", "put", "gap", "resync", "triggers", "redis-behind"}
     | {"unknown", "unparsable"}
@@ -55,6 +55,8 @@ class Metrics:
             events.Missed: self._missed,
             events.Bypassed: self._bypassed,
             events.Joined: self._joined,
+            events.TurnTaken: self._turn_taken,
+            events.Refreshed: self._refreshed,
             events.Loaded: self._loaded,
             events.Judged: self._judged,
             events.Shed: self._shed,
@@ -139,6 +141,13 @@ class Metrics:
 
     def _joined(self, event: events.Joined) -> None:
         self._made.joins.labels(event.namespace).inc()
+
+    def _turn_taken(self, event: events.TurnTaken) -> None:
+        self._made.turns.labels(event.namespace, event.outcome).inc()
+        self._made.turn_seconds.labels(event.namespace).observe(event.seconds)
+
+    def _refreshed(self, event: events.Refreshed) -> None:
+        self._made.refreshes.labels(event.namespace, event.outcome).inc()
 
     def _loaded(self, event: events.Loaded) -> None:
         self._made.loads.labels(event.namespace, event.outcome).inc()

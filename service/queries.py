@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from coherence.cache import Content
 from coherence.keys import Scalar
+from coherence.loading import Content
 from coherence.query import Query
 from coherence.rows import AtLeast, Equals, Page, Scope
 from service.parameters import Limit, Offset, Parameters, Score, Status, Text, parse_query_string, validate

@@ -64,6 +64,21 @@ class ServiceSettings(CoherenceSettings):
         ge=0,
         description="Most memory for the process' own cache: bytes, or with a unit, as in 64MiB.",
     )
+    cache_fleet_wait_ms: int = Field(
+        500,
+        ge=0,
+        le=10_000,
+        description="How long a miss waits for the answer that another process is loading, before it loads too, "
+        "in milliseconds; 0: each process loads for itself.",
+    )
+    cache_refresh_ahead: float = Field(
+        0.1,
+        ge=0,
+        le=0.5,
+        allow_inf_nan=False,
+        description="The last part of its TTL in which an answer that is read is loaded anew, in the background, "
+        "as a share of the TTL; 0: it is loaded when it has ended.",
+    )
     put_ack_timeout_ms: int = Field(
         100,
         ge=0,

@@ -5,9 +5,10 @@ from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
-from coherence.cache import Answer, Content
+from coherence.cache import Answer
 from coherence.changes import parse_generation
 from coherence.coherence import Coherence
+from coherence.loading import Content
 from coherence.query import Query
 from service.auth import ROLE, Role
 from service.cache_status import forward_status

@@ -72,9 +72,11 @@ class Replica:
         self.database = database
         self.events = events
 
-    async def get(self, query: Query = QUERY, *, bypass: str | None = None, at_least: int = 0) -> Answer:
+    async def get(
+        self, query: Query = QUERY, *, bypass: str | None = None, at_least: int = 0, ttl: float = TTL
+    ) -> Answer:
         """Ask for `query`."""
-        return await self.coherence.get_or_load(query, self.database.load, ttl=TTL, bypass=bypass, at_least=at_least)
+        return await self.coherence.get_or_load(query, self.database.load, ttl=ttl, bypass=bypass, at_least=at_least)
 
     async def put(self, row: bytes, namespace: str = "anomalies") -> Published:
         """Commit a row here, and announce it."""
@@ -210,7 +212,13 @@ class Deployment:
 
     @asynccontextmanager
     async def replica(
-        self, redis_url: str | None = None, *, ack_timeout: float = 5.0, clock: Clock = monotonic, **settings: object
+        self,
+        redis_url: str | None = None,
+        *,
+        ack_timeout: float = 5.0,
+        fleet_patience: float = 0.5,
+        clock: Clock = monotonic,
+        **settings: object,
     ) -> AsyncIterator[Replica]:
         """Run a process' cache; fails if one of its tasks does."""
         events: list[Event] = []
@@ -219,6 +227,7 @@ class Deployment:
             l1_bytes=1_000_000,
             max_loads=50,
             ack_timeout=ack_timeout,
+            fleet_patience=fleet_patience,
             observer=events.append,
             clock=clock,
         )

@@ -8,11 +8,11 @@ import pytest
 
 from coherence import changes
 from coherence.batch import Batch
-from coherence.cache import Cache, Content
 from coherence.changes import Change
 from coherence.entry import Entry
 from coherence.history import History
 from coherence.keys import Scalar
+from coherence.loading import Content, Loading
 from coherence.rows import AtLeast, Equals, Page, Row, RowChange, Scope, Verdict
 from coherence.view import View
 from listener import payload
@@ -125,32 +125,32 @@ def batch_values(of: Callable[[RowChange], Sequence[Row | None]]) -> Weakening:
 
 def stamp_after_load(patch: Patch) -> None:
     """An answer is stamped with the generation at the end of its load."""
-    load = Cache._load
+    load = Loading.load
 
-    async def weakened(cache: Cache, *args: Any) -> Entry:
-        return replace(await load(cache, *args), stamp=cache._view.generation)
+    async def weakened(loading: Loading, *args: Any) -> Entry:
+        return replace(await load(loading, *args), stamp=loading._view.generation)
 
-    patch.setattr(Cache, "_load", weakened)
+    patch.setattr(Loading, "load", weakened)
 
 
-def judged_since(since: Callable[[Cache, Entry, int], int]) -> Weakening:
+def judged_since(since: Callable[[Loading, Entry, int], int]) -> Weakening:
     """Return a patch of the generation since which an entry has to be judged."""
-    judge = Cache._judge
+    judge = Loading._judge
     return lambda patch: patch.setattr(
-        Cache, "_judge", lambda cache, entry, judged: judge(cache, entry, since(cache, entry, judged))
+        Loading, "_judge", lambda loading, entry, judged: judge(loading, entry, since(loading, entry, judged))
     )
 
 
 def remembered_as_spared(patch: Patch) -> None:
     """An entry that a change affects counts as judged after that."""
-    spared = Cache._spared
+    spared = Loading.spares
 
-    def weakened(cache: Cache, kept: Any) -> bool:
-        verdict = spared(cache, kept)
-        kept.judged = cache._view.generation
+    def weakened(loading: Loading, kept: Any) -> bool:
+        verdict = spared(loading, kept)
+        kept.judged = loading._view.generation
         return verdict
 
-    patch.setattr(Cache, "_spared", weakened)
+    patch.setattr(Loading, "spares", weakened)
 
 
 def joined_whatever_changed(patch: Patch) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import psycopg
 
-from coherence.cache import Content
+from coherence.loading import Content
 from coherence.query import Query
 from service.problems import Problem
 from service.queries import ANOMALIES, ANOMALY, TRANSACTIONS, Question, Statement

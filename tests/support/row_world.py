@@ -8,7 +8,7 @@ from random import Random
 import psycopg
 from redis.asyncio import Redis
 
-from coherence.cache import Answer, Cache, Content
+from coherence.cache import Answer, Cache
 from coherence.changes import Change
 from coherence.clock import RedisClock
 from coherence.gate import Gate
@@ -17,6 +17,7 @@ from coherence.history import History
 from coherence.keys import Names
 from coherence.l1 import L1
 from coherence.l2 import L2
+from coherence.loading import Content
 from coherence.redis_client import connect, database_of
 from coherence.rows import RowChange
 from coherence.settings import CoherenceSettings

@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 from redis.asyncio import Redis
 
-from coherence.cache import JITTER, Answer, Cache
+from coherence.cache import Answer, Cache
 from coherence.changes import Bump, Change
 from coherence.clock import RedisClock
 from coherence.entry import Entry, etag_of
@@ -16,6 +16,7 @@ from coherence.gate import Gate, Overloaded
 from coherence.keys import Names
 from coherence.l1 import L1
 from coherence.l2 import L2
+from coherence.loading import JITTER
 from coherence.query import Query
 from coherence.view import Polled, View
 from tests.support.clocks import HandClock
