@@ -32,7 +32,9 @@ E = TypeVar("E")
 class World:
     """One process' cache, a Redis that is not there, and a database that answers when it is told to."""
 
-    def __init__(self, *, l1_bytes: int = 1_000_000, places: int = 100, patience: float = 30.0) -> None:
+    def __init__(
+        self, *, l1_bytes: int = 1_000_000, places: int = 100, patience: float = 30.0, refresh_ahead: float = 0.0
+    ) -> None:
         self.clock = HandClock()
         self.view = View(LEASE)
         self.view.subscribed()
@@ -49,6 +51,7 @@ class World:
             gate=Gate(places, patience),
             clock=self.clock,
             observer=self.events.append,
+            refresh_ahead=refresh_ahead,
         )
         self.row = b"old"
         self.loads = 0

@@ -100,6 +100,6 @@ def test_nothing_is_chosen_while_it_has_yet_to_be_made() -> None:
 
 def test_forms_are_made_once_an_entry() -> None:
     """And go with it."""
-    kept = Kept(Entry(Query("anomalies"), 1, 0.0, 60.0, ETAG, BODY), 60.0, 1)
+    kept = Kept(Entry(Query("anomalies"), 1, 0.0, 60.0, ETAG, BODY), 60.0, 1, 60.0)
     assert Forms.of(kept) is Forms.of(kept)
     assert Forms.of(kept).plain.body is BODY
