@@ -79,8 +79,7 @@ async def test_it_can_be_turned_off(make_world: Callable[..., World]) -> None:
 async def test_the_request_that_begins_it_does_not_wait_for_it(make_world: Callable[..., World]) -> None:
     """It is answered from memory while the load is under way, and further hits begin no second one."""
     world = make_world()
-    await world.get()
-    world.clock.advance(0.96 * TTL)
+    await near_the_end(world)
     for _ in range(3):
         world.poll(10)
         answer = await world.cache.get_or_load(QUERY, world.slow_load, ttl=TTL)
