@@ -14,6 +14,8 @@ from coherence.backplane import Backplane
 from coherence.cache import Answer, Cache
 from coherence.changes import Change
 from coherence.clock import Clock, RedisClock, monotonic
+from coherence.coder import Coder
+from coherence.coding import ZSTD
 from coherence.events import Acknowledged, Observer, Operated, ignore
 from coherence.explain import Explainer, Explanation
 from coherence.gate import Gate
@@ -52,7 +54,8 @@ class Coherence:
     `l1_bytes` bounds the local cache, `max_loads` the loads at once, `ack_timeout` (seconds) the wait for the other
     processes after a change, `kept_changes` the changed rows that are remembered. `fleet_patience` (seconds) bounds the
     wait for another process' load, `refresh_ahead` is the last part of a TTL in which a hit has its answer loaded anew;
-    0 turns each off. `observer` gets every event.
+    0 turns each off. `codings` are those that bodies may be compressed with; with zstd among them, Redis holds them so.
+    `observer` gets every event.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Coherence:
         kept_changes: int = 4096,
         fleet_patience: float = 0.5,
         refresh_ahead: float = 0.1,
+        codings: Sequence[str] = (ZSTD,),
         observer: Observer = ignore,
         clock: Clock = monotonic,
     ) -> None:
@@ -82,7 +86,8 @@ class Coherence:
         self._ack_timeout = ack_timeout
         self._acknowledgements = Acknowledgements()
         redis_clock = RedisClock()
-        self._l2 = L2(self.redis, self.names, observer, self.redis_timeout)
+        self.coder = Coder(codings, self.l1, observer)
+        self._l2 = L2(self.redis, self.names, observer, self.redis_timeout, self.coder)
         self.backplane = Backplane(
             redis=self._control,
             names=self.names,
@@ -121,6 +126,7 @@ class Coherence:
             await end(task)
             await self._cache.close()
             await self._l2.close()
+            await self.coder.close()
             await end(*self._sweeps)
             await self.redis.aclose()
             await self._control.aclose()

@@ -1,23 +1,27 @@
 r"""An answer as it is kept: its stamp, its times, its parameters, and the exact bytes. Sans-IO.
 
-On the wire: a line of ASCII, then the body.
+On the wire: a line of ASCII, then the body, plain or compressed.
 
-    AC1 <stamp> <stored at, ms> <TTL, ms> <checksum> <ETag> <page as JSON> <parameters as JSON>\n<body>
+    AC2 <stamp> <stored at, ms> <TTL, ms> <checksum> <coding> <length> <ETag> <page> <parameters>\n<body>
 
-The stamp stands at the front, so that a sweep can read it without the body.
+The stamp stands at the front, so that a sweep can read it without the body. The length is the plain body's. The page
+and the parameters are JSON.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from coherence.changes import parse_generation
+from coherence.coding import ZSTD, MalformedCoding, unzstd
 from coherence.query import Query
 from coherence.rows import Page
 
-VERSION = b"AC1"
+VERSION = b"AC2"
+PLAIN = b"identity"
 HEADER_MAX_LENGTH = 16_384
+MOST_DIGITS = 15
 STAMP_REACH = len(VERSION) + 1 + 16 + 1
 """Bytes from the front within which the stamp stands, with the blank that ends it."""
 
@@ -33,7 +37,10 @@ def etag_of(body: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An answer, the generation that it was loaded under, and its times in seconds (`stored_at` by Redis' clock)."""
+    """An answer, the generation that it was loaded under, and its times in seconds (`stored_at` by Redis' clock).
+
+    `coded` has the body in other codings, as far as they have been made.
+    """
 
     query: Query
     stamp: int
@@ -42,6 +49,7 @@ class Entry:
     etag: str
     body: bytes
     page: Page | None = None
+    coded: dict[str, bytes] = field(default_factory=dict, compare=False)
 
     def remaining(self, redis_time: float) -> float:
         """Return how many seconds of its TTL are left, never more than the TTL itself."""
@@ -50,30 +58,48 @@ class Entry:
     def as_wire(self) -> bytes:
         """Return the bytes to keep in Redis."""
         times = b"%d %d %d" % (self.stamp, round(self.stored_at * 1000), round(self.ttl * 1000))
-        text = self.query.text.encode()
-        etag = self.etag.encode()
-        page = _page_as_wire(self.page)
-        checksum = _checksum(self.query.namespace, times, etag, page, text, body=self.body)
-        return b"%s %s %s %s %s %s\n%s" % (VERSION, times, checksum, etag, page, text, self.body)
+        compressed = self.coded.get(ZSTD)
+        stored = compressed or self.body
+        form = b"%s %d" % (ZSTD.encode() if compressed else PLAIN, len(self.body))
+        facts = b"%s %s %s %s" % (form, self.etag.encode(), _page_as_wire(self.page), self.query.text.encode())
+        checksum = _checksum(self.query.namespace, times, facts, stored)
+        return b"%s %s %s %s\n%s" % (VERSION, times, checksum, facts, stored)
 
     @classmethod
     def from_wire(cls, query: Query, wire: bytes) -> Self:
         """Read back what `as_wire` wrote for the same query. Raises MalformedEntry."""
         end = wire.find(b"\n", 0, HEADER_MAX_LENGTH)
-        fields = wire[: max(end, 0)].split(b" ", 7)
-        if len(fields) != 8 or fields[0] != VERSION:  # noqa: PLR2004 - the eight fields of the format above
+        fields = wire[: max(end, 0)].split(b" ", 9)
+        if len(fields) != 10 or fields[0] != VERSION:  # noqa: PLR2004 - the fields of the format above
             raise MalformedEntry("not an entry of this format")
-        _, stamp, stored_at, ttl, checksum, etag, page, text = fields
-        body = wire[end + 1 :]
-        times = b"%s %s %s" % (stamp, stored_at, ttl)
-        if checksum != _checksum(query.namespace, times, etag, page, text, body=body):
+        _, stamp, stored_at, ttl, checksum, coding, length, etag, page, text = fields
+        stored = wire[end + 1 :]
+        if checksum != _checksum(query.namespace, b" ".join(fields[1:4]), b" ".join(fields[5:]), stored):
             raise MalformedEntry("checksum")
         if text != query.text.encode():
             raise MalformedEntry("other parameters")
         generation = parse_generation(stamp)
-        if generation is None or not stored_at.isdigit() or not ttl.isdigit() or not etag.isascii():
+        if generation is None or not etag.isascii():
             raise MalformedEntry("not an entry of this format")
-        return cls(query, generation, int(stored_at) / 1000, int(ttl) / 1000, etag.decode(), body, _page(page))
+        body = stored if coding == PLAIN else _uncompressed(stored, coding, _number(length))
+        coded = {} if coding == PLAIN else {ZSTD: stored}
+        times = _number(stored_at) / 1000, _number(ttl) / 1000
+        return cls(query, generation, *times, etag.decode(), body, _page(page), coded)
+
+
+def _number(text: bytes) -> int:
+    if not text.isdigit() or len(text) > MOST_DIGITS:
+        raise MalformedEntry("not an entry of this format")
+    return int(text)
+
+
+def _uncompressed(stored: bytes, coding: bytes, length: int) -> bytes:
+    if coding != ZSTD.encode():
+        raise MalformedEntry("not an entry of this format")
+    try:
+        return unzstd(stored, length)
+    except MalformedCoding as error:
+        raise MalformedEntry(str(error)) from None
 
 
 def stamp_of(front: bytes) -> int | None:
@@ -94,11 +120,8 @@ def _page(wire: bytes) -> Page | None:
         return None
 
 
-def _checksum(namespace: str, times: bytes, *parts: bytes, body: bytes) -> bytes:
+def _checksum(namespace: str, times: bytes, facts: bytes, stored: bytes) -> bytes:
     # The namespace is in the key alone. An entry that was copied to another's key must not pass for its answer.
-    digest = hashlib.blake2b(times, digest_size=16)
-    for part in (namespace.encode(), *parts):
-        digest.update(b" %d " % len(part))
-        digest.update(part)
-    digest.update(body)
+    digest = hashlib.blake2b(b"%d %s %s %s\n" % (len(namespace), namespace.encode(), times, facts), digest_size=16)
+    digest.update(stored)
     return digest.hexdigest().encode()

@@ -100,6 +100,16 @@ class Operated:
 
 
 @dataclass(frozen=True, slots=True)
+class Coded:
+    """A body of `plain` bytes was compressed to `coded` ones; with the wait for its turn, that took `seconds`."""
+
+    coding: str
+    seconds: float
+    plain: int
+    coded: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """An entry in Redis was not one of ours, or damaged; it was removed."""
 
@@ -149,6 +159,7 @@ Event = (
     | Judged
     | Shed
     | Operated
+    | Coded
     | Rejected
     | Invalidated
     | ViewPolled

@@ -29,7 +29,8 @@ class Kept:
 
 def _size(kept: Kept) -> int:
     query = kept.entry.query
-    return len(kept.entry.body) + 2 * len(query.text) + len(query.key) + ENTRY_OVERHEAD
+    coded = sum(map(len, kept.entry.coded.values()))
+    return len(kept.entry.body) + coded + 2 * len(query.text) + len(query.key) + ENTRY_OVERHEAD
 
 
 class L1:
@@ -53,6 +54,15 @@ class L1:
             return False
         self._kept[entry.query.key] = kept
         return True
+
+    def grown(self, entry: Entry) -> None:
+        """Count the bytes of `entry` anew, where it is kept: it has been coded. Codings that do not fit are dropped."""
+        kept = self._kept.get(entry.query.key)
+        if kept is None or kept.entry is not entry:
+            return
+        if _size(kept) > self._kept.maxsize:
+            entry.coded.update(dict.fromkeys(entry.coded, b""))
+        self._kept[entry.query.key] = kept
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -2,12 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from importlib.resources import files
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from coherence.coder import Coder
+from coherence.coding import MOST_BYTES, ZSTD
 from coherence.entry import Entry, MalformedEntry
 from coherence.events import Observer, Operated, Operation, Rejected
 from coherence.keys import Names
@@ -20,15 +23,18 @@ MOST_PENDING_PUTS = 100
 class L2:
     """Reads and writes. `timeout` is the longest that a command may take, in seconds.
 
+    Bodies are written compressed, where `coder` may and that makes them smaller.
+
     After a command that got no answer it is suspended: it misses at once, and drops what it should write, until
     `resume` is called. So a Redis that hangs costs one request one timeout, and not every request one.
     """
 
-    def __init__(self, redis: Redis, names: Names, observer: Observer, timeout: float) -> None:
+    def __init__(self, redis: Redis, names: Names, observer: Observer, timeout: float, coder: Coder) -> None:
         self._redis = redis
         self._names = names
         self._observe = observer
         self._timeout = timeout
+        self._coder = coder
         self._puts: set[asyncio.Task[None]] = set()
         self._take_turn = redis.register_script((files("coherence") / "lua" / "take_turn.lua").read_text())
         self._end_turn = redis.register_script((files("coherence") / "lua" / "end_turn.lua").read_text())
@@ -72,7 +78,7 @@ class L2:
         if len(self._puts) >= MOST_PENDING_PUTS:
             self._observe(Operated("set", 0.0, "too many writes under way"))
             return False
-        self._begin("set", self._put(entry, turn))
+        self._begin("set", self._compress_and_put(entry, turn))
         return True
 
     async def take_turn(self, query: Query, ours: bytes, seconds: float, outdated: bytes) -> bytes | None:
@@ -110,10 +116,10 @@ class L2:
     def leave(self, query: Query, turn: bytes) -> None:
         """End a turn in the background, with nothing to store; where that is not begun, it ends by its own TTL."""
         if not self.suspended and len(self._puts) < MOST_PENDING_PUTS:
-            self._begin("turn", self._end(query, turn, b"", 0))
+            self._begin("turn", self._write("turn", self._end(query, turn, b"", 0)))
 
-    def _begin(self, operation: Operation, work: Awaitable[object]) -> None:
-        task = asyncio.create_task(self._write(operation, work), name=f"l2-{operation}")
+    def _begin(self, operation: Operation, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"l2-{operation}")
         self._puts.add(task)
         task.add_done_callback(self._puts.discard)
 
@@ -126,6 +132,11 @@ class L2:
             self._failed(operation, started, error)
         else:
             self._observe(Operated(operation, time.perf_counter() - started))
+
+    async def _compress_and_put(self, entry: Entry, turn: bytes) -> None:
+        if ZSTD in self._coder.codings and len(entry.body) <= MOST_BYTES:
+            await self._coder.coded(entry, ZSTD)
+        await self._write("set", self._put(entry, turn))
 
     async def _put(self, entry: Entry, turn: bytes) -> None:
         milliseconds = max(1, round(entry.ttl * 1000))

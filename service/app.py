@@ -25,6 +25,7 @@ from service.health import Health
 from service.journal import Journal
 from service.metrics import Metrics
 from service.multiprocess import share_metrics
+from service.negotiation import Negotiation
 from service.queries import ANOMALIES, ANOMALY, NAMESPACES, TRANSACTIONS, Question
 from service.routes.cached import Cached
 from service.routes.changes import Invalidate, SetStatus
@@ -70,11 +71,21 @@ def create_app(
         kept_changes=settings.cache_kept_changes,
         fleet_patience=settings.cache_fleet_wait_ms / 1000,
         refresh_ahead=settings.cache_refresh_ahead,
+        codings=settings.codings,
         observer=observe,
     )
 
+    negotiation = Negotiation(settings.codings)
+
     def cached(question: Question, ttl: float) -> Cached:
-        return Cached(question, coherence=coherence, database=database, ttl=ttl, enabled=settings.cache_enabled)
+        return Cached(
+            question,
+            coherence=coherence,
+            database=database,
+            negotiation=negotiation,
+            ttl=ttl,
+            enabled=settings.cache_enabled,
+        )
 
     anomalies = cached(ANOMALIES, settings.cache_ttl_anomalies)
     warm_queries = [ANOMALIES.ask(text, "") for text in settings.warm_query_strings] if settings.cache_enabled else []

@@ -54,6 +54,13 @@ class Instruments:
             "cache_key_type",
             "outcome",
         )
+        self.compressions = counter("cache_compressions", "Bodies compressed, by content coding.", "coding")
+        self.compression_seconds = counter(
+            "cache_compression_seconds", "Time of compressing bodies, off the event loop.", "coding"
+        )
+        self.compression_bytes = counter(
+            "cache_compression_bytes", "Bytes of bodies before and after they were compressed.", "coding", "side"
+        )
         self.l1_entries = gauge("cache_l1_entries", "Entries in the process' own cache.", total=True)
         self.l1_bytes = gauge("cache_l1_bytes", "Bytes in the process' own cache.", total=True)
         self.l1_max_bytes = gauge("cache_l1_max_bytes", "Bytes that the process' own cache may hold.", total=True)

@@ -60,6 +60,7 @@ class Metrics:
             events.Loaded: self._loaded,
             events.Judged: self._judged,
             events.Shed: self._shed,
+            events.Coded: self._coded,
             events.Operated: self._operated,
             events.Rejected: self._rejected,
             events.Invalidated: self._invalidated,
@@ -158,6 +159,12 @@ class Metrics:
 
     def _shed(self, event: events.Shed) -> None:
         self._made.shed.labels(event.namespace).inc()
+
+    def _coded(self, event: events.Coded) -> None:
+        self._made.compressions.labels(event.coding).inc()
+        self._made.compression_seconds.labels(event.coding).inc(event.seconds)
+        self._made.compression_bytes.labels(event.coding, "before").inc(event.plain)
+        self._made.compression_bytes.labels(event.coding, "after").inc(event.coded)
 
     def _operated(self, event: events.Operated) -> None:
         if event.error is not None:

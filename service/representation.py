@@ -10,17 +10,21 @@ The one place that composes the response to a GET or HEAD of a cached route, whi
 A response's header fields are `fixed`, then `varying`; `lines` are the fixed ones as HTTP/1.1 writes them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
+from coherence.cache import Answer
+from coherence.coding import LEAST_BYTES
 from coherence.l1 import Kept
-from service.cache_status import hit_status
+from service.cache_status import forward_status, hit_status
 from service.conditional import matching
 from service.negotiation import IDENTITY, Accepted
 from service.responses import JSON, Header
 
 PRIVATE: Header = (b"cache-control", b"private, no-cache")
+NONE: Mapping[str, bytes] = MappingProxyType({})
 VARY: Header = (b"vary", b"Accept-Encoding, X-API-Key")
 
 
@@ -65,29 +69,49 @@ class Response(NamedTuple):
 class Forms:
     """The representations of one answer: the plain one, and the coded ones that have been made of it.
 
-    `etag` is the plain one's; another's is the same with the coding's name in it: `"<hash>-gzip"`.
+    `etag` is the plain one's; another's is the same with the coding's name in it: `"<hash>-gzip"`. `coded` has bodies
+    by coding, empty where a coding does not make it enough smaller; others may be added to it as they are made.
     """
 
-    def __init__(self, body: bytes, etag: str, *, keep: Header = PRIVATE) -> None:
+    def __init__(self, body: bytes, etag: str, coded: Mapping[str, bytes] = NONE, *, keep: Header = PRIVATE) -> None:
         self.etag = etag.encode()
         self.plain = Representation.of(body, self.etag, keep=keep)
-        self.keep = keep
-        self.coded: dict[str, Representation] = {}
-        """By coding. One that turned out not to be smaller stands here as the plain one."""
+        self._keep = keep
+        self._coded = coded
+        self._made: dict[str, Representation] = {}
 
     @classmethod
     def of(cls, kept: Kept) -> "Forms":
         """Return those of an entry in L1: always the same object while the entry is kept."""
         forms = kept.prepared
         if forms is None:
-            forms = kept.prepared = cls(kept.entry.body, kept.entry.etag)
+            entry = kept.entry
+            forms = kept.prepared = cls(entry.body, entry.etag, entry.coded)
         return forms  # type: ignore[no-any-return] # what is prepared is the cache's user's affair, and that is here
 
     def best(self, accepted: Accepted) -> Representation | None:
         """Return what a client that accepts `accepted` gets; None where that is still to be made, or there is none."""
         if accepted.codings:
-            return self.coded.get(accepted.codings[0])
+            coding = accepted.codings[0]
+            return self._made.get(coding) or self._prepare(coding, accepted)
         return self.plain if accepted.identity else None
+
+    def meanwhile(self, accepted: Accepted) -> Representation | None:
+        """Return the best of what there is for such a client while `best` is made; None where it takes none of it."""
+        made = (self._prepare(coding, accepted) for coding in accepted.codings if self._coded.get(coding))
+        return next(made, self.plain if accepted.identity else None)
+
+    def coded(self, coding: str, body: bytes) -> Representation:
+        """Prepare `body`, which is this answer's in `coding`."""
+        return Representation.of(body, with_coding(self.etag, coding), coding, keep=self._keep)
+
+    def _prepare(self, coding: str, accepted: Accepted) -> Representation | None:
+        body = self._coded.get(coding)
+        if body:
+            self._made[coding] = self.coded(coding, body)
+            return self._made[coding]
+        settled = body is not None or len(self.plain.body) < LEAST_BYTES
+        return self.plain if settled and accepted.identity else None
 
     def respond(
         self,
@@ -106,7 +130,7 @@ class Forms:
         if known:
             etag = matching(known, self._etags(accepted), chosen.etag)
             if etag is not None:
-                fixed = ((b"etag", etag), self.keep, VARY)
+                fixed = ((b"etag", etag), self._keep, VARY)
                 return Response(304, fixed, as_lines(fixed), varying, b"")
         return Response(200, chosen.headers, chosen.lines, varying, b"" if head else chosen.body)
 
@@ -123,3 +147,10 @@ def with_coding(etag: bytes, coding: str) -> bytes:
 def hit_headers(layer: str, age: float, ttl: float) -> tuple[Header, ...]:
     """Return the header fields of a hit in `layer` ("l1", "l2"), `age` seconds after its load, `ttl` before its end."""
     return (b"age", b"%d" % age), (b"cache-status", hit_status(layer, ttl))
+
+
+def varying_headers(answer: Answer) -> tuple[Header, ...]:
+    """Return the header fields that tell how an answer came about."""
+    if answer.forward is None:
+        return hit_headers(answer.layer, answer.age, answer.ttl)
+    return ((b"cache-status", forward_status(answer)),)

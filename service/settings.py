@@ -6,6 +6,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import ByteSize, Field, SecretStr, ValidationInfo, field_validator
 
+from coherence.coding import CODINGS
 from coherence.settings import CoherenceSettings
 from service.auth import KeyRing
 from service.problems import Problem
@@ -14,7 +15,7 @@ from service.queries import ANOMALIES
 RESERVED_CONNECTIONS = 2
 """Connections that loads leave to PUTs and health checks, unless told otherwise."""
 
-NO_WARMING = "none"
+NONE = "none"
 MIB = 2**20
 
 
@@ -79,6 +80,11 @@ class ServiceSettings(CoherenceSettings):
         description="The last part of its TTL in which an answer that is read is loaded anew, in the background, "
         "as a share of the TTL; 0: it is loaded when it has ended.",
     )
+    cache_compression: str = Field(
+        ",".join(CODINGS),
+        description="The content codings that clients may get, the one to prefer first: of zstd, br and gzip, parted "
+        "by commas; `none` for no compression. With zstd, Redis holds bodies compressed, too.",
+    )
     put_ack_timeout_ms: int = Field(
         100,
         ge=0,
@@ -137,6 +143,14 @@ class ServiceSettings(CoherenceSettings):
                 raise ValueError(f"{text.decode()!r} is no query of {ANOMALIES.path}: {problem.detail}") from None
         return value
 
+    @field_validator("cache_compression")
+    @classmethod
+    def _are_codings(cls, value: str) -> str:
+        codings = _codings(value)
+        if not set(codings) <= CODINGS.keys() or len(set(codings)) < len(codings):
+            raise ValueError(f"must be {NONE}, or some of {', '.join(CODINGS)}, each once")
+        return value
+
     @field_validator("db_max_concurrent_loads")
     @classmethod
     def _leaves_a_connection(cls, value: int | None, info: ValidationInfo) -> int | None:
@@ -167,6 +181,11 @@ class ServiceSettings(CoherenceSettings):
         return self.db_max_concurrent_loads or max(1, self.db_pool_size - RESERVED_CONNECTIONS)
 
     @property
+    def codings(self) -> tuple[str, ...]:
+        """The content codings that clients may get, the preferred one first."""
+        return _codings(self.cache_compression)
+
+    @property
     def warm_query_strings(self) -> tuple[bytes, ...]:
         """The query strings to warm the cache with."""
         return _query_strings(self.warm_queries)
@@ -180,7 +199,11 @@ class ServiceSettings(CoherenceSettings):
 
 
 def _query_strings(text: str) -> tuple[bytes, ...]:
-    return () if text == NO_WARMING else tuple(part.removeprefix("?").encode() for part in text.split())
+    return () if text == NONE else tuple(part.removeprefix("?").encode() for part in text.split())
+
+
+def _codings(text: str) -> tuple[str, ...]:
+    return () if text == NONE else tuple(part.strip() for part in text.split(","))
 
 
 def _text_of(path: Path) -> str:

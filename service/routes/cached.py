@@ -1,7 +1,7 @@
 """GET of what a Question describes: through the cache, with validators."""
 
-from collections.abc import Sequence
 from functools import partial
+from http import HTTPStatus
 
 from starlette.types import Receive, Scope, Send
 
@@ -11,15 +11,17 @@ from coherence.coherence import Coherence
 from coherence.loading import Content
 from coherence.query import Query
 from service.auth import ROLE, Role
-from service.cache_status import forward_status
 from service.database import Database
-from service.negotiation import ANYTHING
-from service.problems import Fault, invalid
+from service.negotiation import Accepted, Negotiation
+from service.problems import Fault, Problem, invalid
 from service.queries import Question
-from service.representation import PRIVATE, Forms, Response, hit_headers
+from service.representation import PRIVATE, Forms, Representation, varying_headers
 from service.responses import NO_STORE
 
 CACHE_GENERATION = b"cache-generation"
+KEPT_BY = {False: PRIVATE, True: NO_STORE}
+"""What others may keep, by whether an admin asks."""
+
 _FRESH_DIRECTIVES = {b"no-cache", b"no-store", b"max-age=0"}
 
 
@@ -27,11 +29,19 @@ class Cached:
     """An ASGI handler. `ttl` is in seconds; `enabled` is whether the cache may answer at all."""
 
     def __init__(
-        self, question: Question, *, coherence: Coherence, database: Database, ttl: float, enabled: bool
+        self,
+        question: Question,
+        *,
+        coherence: Coherence,
+        database: Database,
+        negotiation: Negotiation,
+        ttl: float,
+        enabled: bool,
     ) -> None:
         self._question = question
         self._coherence = coherence
         self._database = database
+        self._negotiation = negotiation
         self._ttl = ttl
         self._enabled = enabled
 
@@ -41,28 +51,39 @@ class Cached:
         bypass = "admin" if scope[ROLE] is Role.ADMIN else None if self._enabled else "disabled"
         at_least = 0
         known: list[bytes] = []
+        codings: list[bytes] = []
         for name, value in scope["headers"]:
             if name == b"if-none-match":
                 known.append(value)
             elif name == CACHE_GENERATION:
                 at_least = max(at_least, generation_of(value))
+            elif name == b"accept-encoding":
+                codings.append(value)
             elif name == b"cache-control" and bypass is None and asks_for_fresh(value):
                 bypass = "request"
         answer = await self.answer(query, bypass=bypass, at_least=at_least)
-        response = self._respond(answer, head=scope["method"] == "HEAD", known=known, admin=bypass == "admin")
+        admin = bypass == "admin"
+        forms = Forms.of(answer.kept) if answer.kept else Forms(answer.body, answer.etag, keep=KEPT_BY[admin])
+        accepted = self._negotiation.accepted(b",".join(codings) if codings else None)
+        chosen = forms.best(accepted) or await self._make(forms, accepted, answer)
+        varying = varying_headers(answer)
+        head = scope["method"] == "HEAD"
+        response = forms.respond(chosen, head=head, known=known, accepted=accepted, varying=varying)
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         await send({"type": "http.response.body", "body": response.body})
 
-    def _respond(self, answer: Answer, *, head: bool, known: Sequence[bytes], admin: bool) -> Response:
-        if answer.forward is None:
-            varying = hit_headers(answer.layer, answer.age, answer.ttl)
-        else:
-            varying = ((b"cache-status", forward_status(answer)),)
-        if answer.kept is not None:
-            forms = Forms.of(answer.kept)
-        else:
-            forms = Forms(answer.body, answer.etag, keep=NO_STORE if admin else PRIVATE)
-        return forms.respond(forms.plain, head=head, known=known, accepted=ANYTHING, varying=varying)
+    async def _make(self, forms: Forms, accepted: Accepted, answer: Answer) -> Representation:
+        """Return what to send while the best form has yet to be made; have it made, if the answer is kept."""
+        coder = self._coherence.coder
+        if answer.kept and accepted.codings:
+            coder.begin(answer.kept.entry, accepted.codings[0])
+        chosen = forms.meanwhile(accepted)
+        if chosen is not None:
+            return chosen
+        if not accepted.codings:
+            raise Problem(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "Accept-Encoding leaves no coding to send")
+        coding = accepted.codings[0]
+        return forms.coded(coding, await coder.code(answer.body, coding))
 
     async def answer(self, query: Query, *, bypass: str | None = None, at_least: int = 0) -> Answer:
         """Return the answer to `query`. Raises the Problem of its load, and Overloaded."""

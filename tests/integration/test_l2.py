@@ -7,9 +7,12 @@ from typing import Any, TypeVar
 import pytest
 from redis.asyncio import Redis
 
+from coherence.coder import Coder
+from coherence.coding import ZSTD
 from coherence.entry import Entry, etag_of
 from coherence.events import Event, Operated, Rejected
 from coherence.keys import Names
+from coherence.l1 import L1
 from coherence.l2 import L2, MOST_PENDING_PUTS
 from coherence.query import Query
 from coherence.redis_client import connect, database_of
@@ -33,7 +36,7 @@ class Place:
         self.redis: Redis = connect(settings, connections=connections)
         self.names = Names(prefix, database_of(self.redis))
         self.events: list[Event] = []
-        self.l2 = L2(self.redis, self.names, self.events.append, timeout)
+        self.l2 = L2(self.redis, self.names, self.events.append, timeout, Coder((ZSTD,), L1(0), self.events.append))
 
     @property
     def name(self) -> str:
@@ -96,7 +99,7 @@ async def test_an_entry_lives_for_its_ttl(place: Place) -> None:
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a byte of the body": lambda wire: wire[:-1] + b"!",
-    "a byte of the header": lambda wire: wire.replace(b"AC1 17", b"AC1 18", 1),
+    "a byte of the header": lambda wire: wire.replace(b"AC2 17", b"AC2 18", 1),
     "truncated body": lambda wire: wire[:-3],
     "truncated header": lambda wire: wire[:20],
     "empty": lambda wire: wire[:0],

@@ -11,6 +11,8 @@ from redis.asyncio import Redis
 from coherence.cache import Answer, Cache
 from coherence.changes import Change
 from coherence.clock import RedisClock
+from coherence.coder import Coder
+from coherence.coding import ZSTD
 from coherence.gate import Gate
 from coherence.generation import GenerationKey
 from coherence.history import History
@@ -76,7 +78,7 @@ class RowWorld:
         self._clock = HandClock()
         self._redis_clock = RedisClock()
         self._l1 = L1(l1_bytes)
-        self._l2 = L2(redis, names, lambda _: None, PATIENCE)
+        self._l2 = L2(redis, names, lambda _: None, PATIENCE, Coder((ZSTD,), self._l1, lambda _: None))
         self._cache = Cache(
             view=view,
             redis_clock=self._redis_clock,

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from coherence.cache import Answer, Cache
 from coherence.changes import Bump, Change
 from coherence.clock import RedisClock
+from coherence.coder import Coder
 from coherence.entry import Entry, etag_of
 from coherence.events import Bypassed, Event, Hit, Joined, Loaded, Missed, Shed
 from coherence.gate import Gate, Overloaded
@@ -41,7 +42,7 @@ class World:
         self.redis_clock = RedisClock()
         self.l1 = L1(l1_bytes)
         self.events: list[Event] = []
-        l2 = L2(Redis(), Names(), self.events.append, 0.1)
+        l2 = L2(Redis(), Names(), self.events.append, 0.1, Coder((), self.l1, self.events.append))
         l2.suspended = True
         self.cache = Cache(
             view=self.view,

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coherence.changes import GENERATION_LIMIT
-from coherence.entry import STAMP_REACH, Entry, MalformedEntry, etag_of, stamp_of
+from coherence.coding import CODINGS, MOST_BYTES, ZSTD
+from coherence.entry import STAMP_REACH, Entry, MalformedEntry, _checksum, etag_of, stamp_of
 from coherence.query import Query
 
 BODY = b'{"anomalies":[],"count":0}\n\x00\xff'
@@ -33,10 +34,50 @@ def test_the_body_is_kept_as_it_is_behind_one_line() -> None:
     """An operator can read the header, and what follows are the bytes that are sent."""
     header, _, body = ENTRY.as_wire().partition(b"\n")
     assert body == BODY
-    version, stamp, stored_at, ttl, _, etag, page, text = header.split(b" ", 7)
-    assert (version, stamp, stored_at, ttl) == (b"AC1", b"1700000000000000", b"1700000000125", b"61500")
+    version, stamp, stored_at, ttl, _, coding, length, etag, page, text = header.split(b" ", 9)
+    assert (coding, length) == (b"identity", b"%d" % len(BODY))
+    assert (version, stamp, stored_at, ttl) == (b"AC2", b"1700000000000000", b"1700000000125", b"61500")
     assert etag.decode() == etag_of(BODY)
     assert (page, text) == (b"null", b'{"limit":100,"offset":0,"status":"NEW"}')
+
+
+def test_a_compressed_body_comes_back_with_its_plain_form() -> None:
+    """The bytes in Redis are those that a client gets who takes them."""
+    body = BODY * 100
+    compressed = CODINGS[ZSTD](body)
+    entry = Entry(QUERY, STAMP, 1.0, 1.0, etag_of(body), body, coded={ZSTD: compressed, "gzip": b"not for Redis"})
+    wire = entry.as_wire()
+    assert wire.partition(b"\n")[2] == compressed
+    back = Entry.from_wire(QUERY, wire)
+    assert back == entry
+    assert back.coded == {ZSTD: compressed}
+    plain = Entry(QUERY, STAMP, 1.0, 1.0, etag_of(body), body, coded={ZSTD: b""}).as_wire()
+    assert plain.partition(b"\n")[2] == body
+
+
+@pytest.mark.parametrize(
+    ("coding", "length", "stored"),
+    [
+        (b"zstd", b"99", CODINGS[ZSTD](b"x" * 100)),
+        (b"zstd", b"101", CODINGS[ZSTD](b"x" * 100)),
+        (b"zstd", b"100", CODINGS[ZSTD](b"x" * 100)[:-1]),
+        (b"zstd", b"100", CODINGS[ZSTD](b"x" * 100) + b"!"),
+        (b"zstd", b"100", CODINGS[ZSTD](b"x" * 50) * 2),
+        (b"zstd", b"100", b"x" * 100),
+        (b"zstd", b"0", b""),
+        (b"zstd", b"%d" % (MOST_BYTES + 1), CODINGS[ZSTD](b"x" * (MOST_BYTES + 1))),
+        (b"zstd", b"-1", CODINGS[ZSTD](b"")),
+        (b"zstd", b"9" * 5000, CODINGS[ZSTD](b"")),
+        (b"gzip", b"100", CODINGS["gzip"](b"x" * 100)),
+        (b"", b"100", b"x" * 100),
+    ],
+)
+def test_what_is_said_of_a_body_is_checked(coding: bytes, length: bytes, stored: bytes) -> None:
+    """Even with the right checksum: no more memory is taken than the length says, and that has a bound."""
+    facts = b'%s %s "e" null %s' % (coding, length, QUERY.text.encode())
+    wire = b"AC2 1 0 1000 %s %s\n%s" % (_checksum(QUERY.namespace, b"1 0 1000", facts, stored), facts, stored)
+    with pytest.raises(MalformedEntry):
+        Entry.from_wire(QUERY, wire)
 
 
 @given(st.data())
@@ -65,7 +106,7 @@ def test_whatever_lies_there_is_malformed(wire: bytes) -> None:
     with pytest.raises(MalformedEntry):
         Entry.from_wire(QUERY, wire)
     with pytest.raises(MalformedEntry):
-        Entry.from_wire(QUERY, b"AC1 1 2 3 " + wire)
+        Entry.from_wire(QUERY, b"AC2 1 2 3 " + wire)
 
 
 def test_an_entry_of_other_parameters_is_refused() -> None:
@@ -83,7 +124,7 @@ def test_an_entry_of_another_namespace_is_refused() -> None:
 def test_an_entry_of_another_format_is_refused() -> None:
     """A version that is not ours is not guessed at."""
     with pytest.raises(MalformedEntry, match="format"):
-        Entry.from_wire(QUERY, b"AC2" + ENTRY.as_wire()[3:])
+        Entry.from_wire(QUERY, b"AC1" + ENTRY.as_wire()[3:])
 
 
 @pytest.mark.parametrize("stamp", [0, GENERATION_LIMIT, -1])
@@ -95,7 +136,7 @@ def test_an_impossible_stamp_is_refused(stamp: int) -> None:
     assert stamp_of(forged[:STAMP_REACH]) is None
 
 
-@pytest.mark.parametrize("front", [b"", b"AC1", b"AC1 12", b"AC1 x 1", b"AC2 12 1", b"\x80\x04", b"null", b"[1, 2]"])
+@pytest.mark.parametrize("front", [b"", b"AC2", b"AC2 12", b"AC2 x 1", b"AC1 12 1", b"\x80\x04", b"null", b"[1, 2]"])
 def test_what_is_no_entry_has_no_stamp(front: bytes) -> None:
     """A sweep finds no stamp in what others left."""
     assert stamp_of(front) is None

@@ -73,3 +73,34 @@ def test_a_cache_without_room_keeps_nothing() -> None:
     cache = L1(0)
     assert not cache.put(entry(1), ends=1.0)
     assert len(cache) == cache.bytes == 0
+
+
+def test_coded_bodies_count() -> None:
+    """What has grown is counted anew, and pushes others out; what is not kept does not count."""
+    cache = L1(3 * 2000)
+    first, second = entry(1, size=500), entry(2, size=500)
+    for each in (first, second):
+        cache.put(each, ends=1.0)
+    before = cache.bytes
+    second.coded["gzip"] = b"x" * 300
+    cache.grown(second)
+    assert cache.bytes == before + 300
+    stranger = entry(1, size=500, stamp=2)
+    stranger.coded["gzip"] = b"x" * 300
+    cache.grown(stranger)
+    assert cache.bytes == before + 300
+    second.coded["br"] = b"x" * 3000
+    cache.grown(second)
+    assert cache.get(first.query.key) is None
+    assert cache.bytes <= cache.max_bytes
+
+
+def test_codings_that_do_not_fit_are_dropped() -> None:
+    """The entry stays."""
+    cache = L1(3000)
+    only = entry(1, size=1000)
+    cache.put(only, ends=1.0)
+    only.coded["gzip"] = b"x" * 2500
+    cache.grown(only)
+    assert only.coded == {"gzip": b""}
+    assert cache.get(only.query.key) is not None

@@ -9,6 +9,7 @@ from coherence.changes import Bump, Change
 from coherence.events import (
     Acknowledged,
     Bypassed,
+    Coded,
     Event,
     Hit,
     Invalidated,
@@ -60,6 +61,7 @@ def test_what_alerts_look_at_is_there_from_the_start() -> None:
         (Joined("anomalies"), 'cache_single_flight_joins_total{cache_key_type="anomalies"}'),
         (Loaded("anomalies", 0.1, "error"), 'cache_loads_total{cache_key_type="anomalies",outcome="error"}'),
         (Loaded("anomalies", 0.1, "ok"), 'cache_load_duration_seconds_count{cache_key_type="anomalies"}'),
+        (Coded("gzip", 0.1, 100, 20), 'cache_compressions_total{coding="gzip"}'),
         (Shed("anomalies"), 'cache_loads_shed_total{cache_key_type="anomalies"}'),
         (Operated("get", 0.1), 'cache_operation_duration_seconds_count{operation="get"}'),
         (Operated("get", 0.1, "broken"), 'cache_errors_total{operation="get"}'),

@@ -2,13 +2,14 @@
 
 import pytest
 
+from coherence.coding import LEAST_BYTES
 from coherence.entry import Entry, etag_of
 from coherence.l1 import Kept
 from coherence.query import Query
 from service.negotiation import ANYTHING, Accepted
-from service.representation import Forms, Representation, Response, as_lines, hit_headers, with_coding
+from service.representation import Forms, Response, as_lines, hit_headers, with_coding
 
-BODY = b'{"a": 1}'
+BODY = b'{"a": 1}'.ljust(LEAST_BYTES)
 ETAG = etag_of(BODY)
 GZIP = Accepted(("gzip",))
 VARYING = hit_headers("l1", 3.9, 12.1)
@@ -16,9 +17,7 @@ VARYING = hit_headers("l1", 3.9, 12.1)
 
 def forms() -> Forms:
     """The plain form, and one that is said to be gzip."""
-    found = Forms(BODY, ETAG)
-    found.coded["gzip"] = Representation.of(b"zip", with_coding(found.etag, "gzip"), "gzip")
-    return found
+    return Forms(BODY, ETAG, {"gzip": b"zip", "br": b""})
 
 
 def respond(known: list[bytes], accepted: Accepted = ANYTHING, *, head: bool = False) -> Response:
@@ -35,7 +34,7 @@ def test_a_hit_has_every_field_that_tells_of_it() -> None:
     assert response == Response(200, response.fixed, as_lines(response.fixed), VARYING, BODY)
     assert response.headers == [
         (b"content-type", b"application/json"),
-        (b"content-length", b"8"),
+        (b"content-length", b"1024"),
         (b"etag", ETAG.encode()),
         (b"cache-control", b"private, no-cache"),
         (b"vary", b"Accept-Encoding, X-API-Key"),
@@ -94,8 +93,38 @@ def test_a_form_that_it_does_not_accept_is_none_that_it_has() -> None:
 
 def test_nothing_is_chosen_while_it_has_yet_to_be_made() -> None:
     """Nor where there is nothing that a client accepts."""
-    assert forms().best(Accepted(("br", "gzip"))) is None
+    wanted = Accepted(("zstd", "br", "gzip"))
+    assert forms().best(wanted) is None
     assert forms().best(Accepted((), identity=False)) is None
+
+
+def test_meanwhile_the_best_of_what_there_is_will_do() -> None:
+    """Another coding, plain bytes, or nothing."""
+    for codings, body in ((("zstd", "br", "gzip"), b"zip"), (("zstd",), BODY)):
+        meanwhile = forms().meanwhile(Accepted(codings))
+        assert meanwhile is not None
+        assert meanwhile.body == body
+    assert forms().meanwhile(Accepted(("zstd",), identity=False)) is None
+
+
+def test_what_does_not_shrink_is_sent_plain() -> None:
+    """Whoever takes no plain bytes has it coded all the same, but not from here."""
+    best = forms().best(Accepted(("br", "gzip")))
+    assert best is not None
+    assert best.body is BODY
+    assert forms().best(Accepted(("br",), identity=False)) is None
+
+
+def test_a_small_answer_is_not_compressed() -> None:
+    """Nobody has to try."""
+    small = Forms(BODY[:-1], ETAG)
+    assert small.best(GZIP) is small.plain
+
+
+def test_a_form_is_prepared_once() -> None:
+    """The same object for every request."""
+    found = forms()
+    assert found.best(GZIP) is found.best(Accepted(("gzip", "br")))
 
 
 def test_forms_are_made_once_an_entry() -> None:

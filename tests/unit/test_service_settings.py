@@ -59,6 +59,10 @@ def test_all_that_is_missing_is_told_at_once() -> None:
         ("CACHE_TTL_SHORT", "nan"),
         ("CACHE_L1_MAX_BYTES", "-1"),
         ("CACHE_L1_MAX_BYTES", "lots"),
+        ("CACHE_COMPRESSION", "deflate"),
+        ("CACHE_COMPRESSION", "gzip,gzip"),
+        ("CACHE_COMPRESSION", "none,gzip"),
+        ("CACHE_COMPRESSION", ","),
         ("CACHE_ENABLED", "perhaps"),
         ("API_PORT", "65536"),
         ("API_KEYS", "admin=s3cret"),
@@ -115,3 +119,13 @@ def test_warming_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_setting_says_what_it_is() -> None:
     """The page of settings is made of these."""
     assert all(field.description for field in ServiceSettings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "codings"), [("", ("zstd", "br", "gzip")), ("gzip , br", ("gzip", "br")), ("none", ())]
+)
+def test_codings_are_listed_in_the_order_of_preference(
+    monkeypatch: pytest.MonkeyPatch, value: str, codings: tuple[str, ...]
+) -> None:
+    """CACHE_COMPRESSION, all of them by default."""
+    assert load(monkeypatch, CACHE_COMPRESSION=value).codings == codings
