@@ -5,7 +5,7 @@ from typing import Literal
 
 from coherence.clock import Clock, RedisClock
 from coherence.entry import Entry
-from coherence.events import Bypassed, Hit, Joined, Missed, Observer
+from coherence.events import Bypassed, Hit, Joined, Missed, Observer, Unproven
 from coherence.fleet_flight import FleetFlight
 from coherence.gate import Gate
 from coherence.l1 import L1, Kept
@@ -25,6 +25,9 @@ class Answer:
     bypassed (None: they were not). Of one from a cache, `ttl` is how many seconds it could still be served for, `age`
     how long ago its load began, and `kept` what L1 has, if it does. `stored` says whether it is kept now, `collapsed`
     whether it shares another request's load.
+
+    `unproven` is the policy by which a cached answer was given that could not be proven fresh, None for any other. With
+    "ttl" it is no older than its TTL; with "stale-if-error", `ttl` is negative: the seconds since it was known right.
     """
 
     body: bytes
@@ -35,6 +38,7 @@ class Answer:
     ttl: float = 0.0
     age: float = 0.0
     kept: Kept | None = None
+    unproven: Literal["ttl", "stale-if-error"] | None = None
     stored: bool = False
     collapsed: bool = False
 
@@ -106,11 +110,9 @@ class Cache:
         if kept is not None and kept.entry.query == query:
             now = self._clock()
             if now < kept.ends and self._loading.spares(kept):
-                self._observe(Hit(query.namespace, "l1"))
                 if now >= kept.refresh_at:
                     self._refresh.begin(kept, load, ttl)
-                entry, left = kept.entry, kept.ends - now
-                return Answer(entry.body, entry.etag, "l1", ttl=left, age=entry.ttl - left, kept=kept)
+                return self._hit(kept.entry, "l1", kept.ends - now, kept)
         return await self._fetch(query, load, ttl, stale=kept is not None)
 
     async def _fetch(self, query: Query, load: Load, ttl: float, *, stale: bool) -> Answer:
@@ -124,14 +126,21 @@ class Cache:
         )
         entry = fetched.entry
         if fetched.layer == "l2":
-            self._observe(Hit(namespace, "l2"))
-            left = max(0.0, self._loading.remaining(entry))
-            return Answer(entry.body, entry.etag, "l2", ttl=left, age=entry.ttl - left, kept=self._kept(entry))
+            return self._hit(entry, "l2", max(0.0, self._loading.remaining(entry)), self._kept(entry))
         self._observe(Missed(namespace, fetched.stale))
         if joined:
             self._observe(Joined(namespace))
         forward: Literal["stale", "uri-miss"] = "stale" if fetched.stale else "uri-miss"
         return Answer(entry.body, entry.etag, "db", forward, stored=fetched.stored, collapsed=joined)
+
+    def _hit(self, entry: Entry, layer: Literal["l1", "l2"], left: float, kept: Kept | None) -> Answer:
+        namespace = entry.query.namespace
+        self._observe(Hit(namespace, layer))
+        unproven: Literal["ttl"] | None = None
+        if not self._view.proves(namespace, self._clock()):
+            self._observe(Unproven(namespace, unproven := "ttl"))
+        age = entry.ttl - left
+        return Answer(entry.body, entry.etag, layer, ttl=left, age=age, kept=kept, unproven=unproven)
 
     def _kept(self, entry: Entry) -> Kept | None:
         kept = self._l1.get(entry.query.key)

@@ -1,6 +1,7 @@
 """One process' part in the protocol, wired: a view fed by the backplane, the caches, and the announcing of changes."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,16 +19,18 @@ from coherence.coder import Coder
 from coherence.coding import ZSTD
 from coherence.events import Acknowledged, Observer, Operated, ignore
 from coherence.explain import Explainer, Explanation
-from coherence.gate import Gate
+from coherence.gate import Gate, Unavailable
 from coherence.generation import GenerationKey
 from coherence.history import History
 from coherence.keys import Names
 from coherence.l1 import L1
 from coherence.l2 import L2
 from coherence.loading import Load
+from coherence.policy import PROVEN_ONLY, Policy, staleness_bound
 from coherence.query import Query
 from coherence.redis_client import CONTROL_CONNECTIONS, RedisUnavailable, connect, database_of
 from coherence.settings import CoherenceSettings
+from coherence.stale import StaleIfError
 from coherence.sweep import sweep
 from coherence.tasks import end
 from coherence.timing import Timing
@@ -55,7 +58,7 @@ class Coherence:
     processes after a change, `kept_changes` the changed rows that are remembered. `fleet_patience` (seconds) bounds the
     wait for another process' load, `refresh_ahead` is the last part of a TTL in which a hit has its answer loaded anew;
     0 turns each off. `codings` are those that bodies may be compressed with; with zstd among them, Redis holds them so.
-    `observer` gets every event.
+    `policy` says what is served though it cannot be proven fresh. `observer` gets every event.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Coherence:
         fleet_patience: float = 0.5,
         refresh_ahead: float = 0.1,
         codings: Sequence[str] = (ZSTD,),
+        policy: Policy = PROVEN_ONLY,
         observer: Observer = ignore,
         clock: Clock = monotonic,
     ) -> None:
@@ -78,7 +82,13 @@ class Coherence:
         self.names = Names(settings.cache_prefix, database_of(self.redis))
         self.timing = timing
         self.process = secrets.token_hex(8)
-        self.view = View(timing.lease, by_rows=settings.cache_invalidation == "rows", history=History(kept_changes))
+        self.policy = policy
+        self.view = View(
+            timing.lease,
+            until_ttl=policy.until_ttl,
+            by_rows=settings.cache_invalidation == "rows",
+            history=History(kept_changes),
+        )
         self.l1 = L1(l1_bytes)
         self.redis_timeout = settings.redis_timeout_ms / 1000
         self._clock = clock
@@ -113,6 +123,15 @@ class Coherence:
             fleet_patience=fleet_patience,
             refresh_ahead=refresh_ahead,
         )
+        self._stale = StaleIfError(
+            policy.stale_if_error,
+            view=self.view,
+            redis_clock=redis_clock,
+            l1=self.l1,
+            l2=self._l2,
+            clock=clock,
+            observer=observer,
+        )
         self._explainer = Explainer(view=self.view, redis_clock=redis_clock, l1=self.l1, l2=self._l2, clock=clock)
         self._sweeps: set[asyncio.Task[int]] = set()
 
@@ -145,10 +164,31 @@ class Coherence:
             await end(*tasks)
 
     async def get_or_load(
-        self, query: Query, load: Load, *, ttl: float, bypass: str | None = None, at_least: int = 0
+        self,
+        query: Query,
+        load: Load,
+        *,
+        ttl: float,
+        bypass: str | None = None,
+        at_least: int = 0,
+        stale_if_error: float = math.inf,
     ) -> Answer:
-        """See `Cache.get_or_load`."""
-        return await self._cache.get_or_load(query, load, ttl=ttl, bypass=bypass, at_least=at_least)
+        """See `Cache.get_or_load`.
+
+        Where that raises Unavailable, and the policy has it, what was right `stale_if_error` seconds ago will do: but
+        for a caller with a reason to bypass the caches.
+        """
+        try:
+            answer = await self._cache.get_or_load(query, load, ttl=ttl, bypass=bypass, at_least=at_least)
+        except Unavailable:
+            within = stale_if_error if bypass is None else 0.0
+            kept = await self._stale.find(query, at_least=at_least, within=within)
+            if kept is None:
+                raise
+            return kept
+        if answer.layer == "db":
+            self._stale.in_use = False
+        return answer
 
     async def explain(self, query: Query) -> Explanation:
         """See `Explainer.explain`."""
@@ -183,3 +223,19 @@ class Coherence:
         """Seconds for which the view may still be relied on; 0 where it may not."""
         now = self._clock()
         return self.view.valid_until - now if self.view.valid(now) else 0.0
+
+    @property
+    def staleness_bound(self) -> float:
+        """How old an answer that is given now can be at most, in seconds: see `policy.staleness_bound`."""
+        return staleness_bound(
+            self.view, self.policy, self._clock(), longest_ttl=self.l1.longest_ttl, failing=self._stale.in_use
+        )
+
+    @property
+    def stale_left(self) -> float:
+        """For how many seconds what is kept may still stand in for a database that does not answer; 0 for none."""
+        return (
+            max(0.0, self.view.proven + self.policy.stale_if_error - self._clock())
+            if self.policy.stale_if_error
+            else 0.0
+        )

@@ -21,6 +21,14 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Unproven:
+    """A request was answered with what could not be proven fresh, as the policy allows."""
+
+    namespace: str
+    policy: Literal["ttl", "stale-if-error"]
+
+
+@dataclass(frozen=True, slots=True)
 class Missed:
     """A request found nothing that may be served; `stale` where it found something outdated."""
 
@@ -150,6 +158,7 @@ class Acknowledged:
 
 Event = (
     Hit
+    | Unproven
     | Missed
     | Bypassed
     | Joined

@@ -29,12 +29,14 @@ class Judgement:
 class Explanation:
     """What is known of a query here and now. Times are in seconds; `affected_by` is why an entry is not served.
 
+    `believed` says whether anything that is kept of its namespace may be served: with a lease, or by the policy.
     `judged` are the latest changed rows since the entry's stamp, the newest first.
     """
 
     query: Query
     generation: int
     lease_left: float
+    believed: bool
     layer: Literal["l1", "l2"] | None = None
     entry: Entry | None = None
     ttl_left: float = 0.0
@@ -45,7 +47,7 @@ class Explanation:
     def served(self) -> bool:
         """Whether a request now would be answered with the entry."""
         current = self.entry is not None and self.entry.stamp <= self.generation
-        return current and self.lease_left > 0 and self.ttl_left > 0 and self.affected_by is None
+        return current and self.believed and self.ttl_left > 0 and self.affected_by is None
 
 
 class Explainer:
@@ -73,7 +75,7 @@ class Explainer:
     def _from_l1(self, query: Query) -> Explanation:
         kept = self._l1.get(query.key)
         if kept is None or kept.entry.query != query:
-            return Explanation(query, self._view.generation, self._lease_left(query))
+            return Explanation(query, self._view.generation, self._lease_left(query), self._believed(query))
         return self._of(query, "l1", kept.entry, kept.ends - self._clock())
 
     def _of(self, query: Query, layer: Literal["l1", "l2"], entry: Entry, left: float) -> Explanation:
@@ -86,6 +88,7 @@ class Explainer:
             query,
             self._view.generation,
             self._lease_left(query),
+            self._believed(query),
             layer,
             entry,
             max(0.0, left),
@@ -93,6 +96,9 @@ class Explainer:
             tuple(islice(judged, MOST_JUDGED)),
         )
 
+    def _believed(self, query: Query) -> bool:
+        return self._view.serves(query.namespace, self._clock())
+
     def _lease_left(self, query: Query) -> float:
         now = self._clock()
-        return self._view.valid_until - now if self._view.serves(query.namespace, now) else 0.0
+        return self._view.valid_until - now if self._view.proves(query.namespace, now) else 0.0

@@ -5,7 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Overloaded(Exception):  # noqa: N818 - a state of the world, not a fault of the program
+class Unavailable(Exception):  # noqa: N818 - a state of the world, not a fault of the program
+    """The database cannot answer now. Loads raise it, or what is derived from it, where an older answer would do."""
+
+
+class Overloaded(Unavailable):
     """No place came free in time. `retry_after` is in whole seconds."""
 
     def __init__(self, retry_after: int) -> None:

@@ -37,6 +37,8 @@ class L1:
     """A byte-bounded LRU of entries by cache key. It does not judge freshness: the reader does."""
 
     def __init__(self, max_bytes: int) -> None:
+        self.longest_ttl = 0.0
+        """The longest TTL of all that was ever kept, in seconds."""
         self._kept: LRUCache[str, Kept] = LRUCache(maxsize=max_bytes, getsizeof=_size)
 
     def get(self, key: str) -> Kept | None:
@@ -48,6 +50,7 @@ class L1:
 
         Returns False where it is larger than the whole cache.
         """
+        self.longest_ttl = max(self.longest_ttl, entry.ttl)
         kept = Kept(entry, ends, max(judged, entry.stamp), min(ends, refresh_at))
         if _size(kept) > self._kept.maxsize:
             self._kept.pop(entry.query.key, None)

@@ -82,7 +82,7 @@ class Loading:
         finally:
             self._observe(Loaded(query.namespace, self._clock() - started, outcome))
         body, page = (content.body, content.page) if isinstance(content, Content) else (content, None)
-        return Entry(query, stamp, self._redis_clock.at(self._clock()), ttl, etag_of(body), body, page)
+        return Entry(query, stamp, self._redis_clock.at(started), ttl, etag_of(body), body, page)
 
     async def fill(self, query: Query, load: Load, ttl: float, turn: bytes) -> tuple[Entry, bool]:
         """Return what `load` brings, and whether it is kept; `turn`, if there is one, ends whatever comes of it.
@@ -105,7 +105,7 @@ class Loading:
             if turn:
                 self._l2.leave(entry.query, turn)
             return False
-        here = self._keep_here(entry, now + entry.ttl)
+        here = self._keep_here(entry, now + self.remaining(entry))
         return self._l2.put(entry, turn) or here
 
     async def look(self, query: Query, *, after: float = -math.inf) -> tuple[Entry | None, bool]:

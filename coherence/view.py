@@ -64,11 +64,15 @@ class View:
     """
 
     lease: float
+    until_ttl: bool = False
+    """The policy for a lease that is lost: what no known change affects is served until its TTL ends."""
     by_rows: bool = True
     """Whether changed rows are judged one by one; otherwise any change is one of the whole namespace."""
     generation: int = 0
     """The newest generation that we have applied; 0 before the first."""
     valid_until: float = -math.inf
+    proven: float = -math.inf
+    """The latest moment of which it is proven that every commit which was visible then has been applied here."""
     vouched: frozenset[str] | None = frozenset()
     """The namespaces whose every change is announced, as the lease says; None: each."""
     distrusted: bool = False
@@ -90,6 +94,11 @@ class View:
     # -- reading
 
     def serves(self, namespace: str, now: float) -> bool:
+        """Tell whether what is kept of `namespace`, if that ever had a lease, may be served at `now`, proven or not."""
+        served = self.valid(now) or (self.until_ttl and not self.distrusted)
+        return served and (self.vouched is None or namespace in self.vouched)
+
+    def proves(self, namespace: str, now: float) -> bool:
         """Tell whether what we know of `namespace` may be relied on at `now`."""
         return self.valid(now) and (self.vouched is None or namespace in self.vouched)
 
@@ -182,7 +191,7 @@ class View:
             self.vouched = namespaces if self.vouched is None else self.vouched & namespaces
         if generation <= self.generation and not self._lost_track:
             self._awaited = 0
-            self.valid_until, self.vouched = until, namespaces
+            self._rely(until, namespaces)
             return Polled.IN_STEP
         if self._lost_track or self._awaited > 0:
             outcome = Polled.ADOPTED if self._lost_track else Polled.MISSED
@@ -190,7 +199,7 @@ class View:
             self._advance(max(generation, self.generation))
             self.history.change_everything(self.generation)
             self._lost_track = False
-            self.valid_until, self.vouched = until, namespaces
+            self._rely(until, namespaces)
             return outcome
         self._awaited, self._awaited_until, self._awaited_vouched = generation, until, namespaces
         return Polled.BEHIND
@@ -231,5 +240,10 @@ class View:
         if 0 < self._awaited <= self.generation:
             # The poll that was ahead of us is caught up with: what it proved, it proves now.
             if self._awaited_until > self.valid_until:
-                self.valid_until, self.vouched = self._awaited_until, self._awaited_vouched
+                self._rely(self._awaited_until, self._awaited_vouched)
             self._awaited = 0
+
+    def _rely(self, until: float, namespaces: frozenset[str] | None) -> None:
+        self.valid_until, self.vouched = until, namespaces
+        # A lease is given for `lease` from the moment for which it is proof, and a poll counts it from no later.
+        self.proven = max(self.proven, until - self.lease)

@@ -50,7 +50,7 @@ def create_app(
     `share_metrics` returned.
     """
     metrics = Metrics(NAMESPACES, shared_metrics)
-    journal = Journal()
+    journal = Journal(settings.policy)
 
     def observe(event: events.Event) -> None:
         metrics(event)
@@ -72,6 +72,7 @@ def create_app(
         fleet_patience=settings.cache_fleet_wait_ms / 1000,
         refresh_ahead=settings.cache_refresh_ahead,
         codings=settings.codings,
+        policy=settings.policy,
         observer=observe,
     )
 

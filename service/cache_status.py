@@ -14,6 +14,13 @@ def hit_status(layer: str, ttl: float) -> bytes:
     return _HITS[layer] % math.ceil(ttl)
 
 
+def unproven_status(answer: Answer) -> bytes:
+    """Return the header's value for a hit that nothing proves fresh: `detail` says where it was, and why it is used."""
+    why = "no-lease" if answer.unproven == "ttl" else "stale-if-error"
+    # Rounded to what promises less: -1 for one that was right half a second ago.
+    return f"{CACHE_NAME}; hit; ttl={math.floor(answer.ttl)}; detail={answer.layer}-{why}".encode()
+
+
 def forward_status(answer: Answer) -> bytes:
     """Return the header's value for an answer that no cache had: why, and what became of it."""
     parts = [CACHE_NAME, f"fwd={answer.forward}"]

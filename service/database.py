@@ -12,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from coherence.keys import Scalar
 from service.connection import PING_SECONDS, Connection, Unanswered, raw_adapters
-from service.problems import Problem, unavailable
+from service.problems import DatabaseUnavailable, Problem, unavailable
 
 GRACE_SECONDS = 0.25
 """How much later than the server's statement_timeout we give a statement up ourselves."""
@@ -123,7 +123,7 @@ class Database:
         try:
             return await self._rows(sql, parameters, deadline)
         except errors.QueryCanceled:
-            raise unavailable("query-timeout", "the database took too long to answer") from None
+            raise DatabaseUnavailable("query-timeout", "the database took too long to answer") from None
         except errors.ReadOnlySqlTransaction:
             raise unavailable("database-read-only", "the database takes no changes at the moment") from None
         except _NOT_SET_UP as error:
@@ -232,4 +232,4 @@ async def _fetch(connection: Connection, sql: str, parameters: Mapping[str, Scal
 
 
 def _no_database() -> Problem:
-    return unavailable("database-unavailable", "the database cannot be reached")
+    return DatabaseUnavailable("database-unavailable", "the database cannot be reached")

@@ -15,7 +15,10 @@ MEMORY_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`status` is "ready", "degraded" (it answers, without the cache) or "unready"; `checks` say why."""
+    """`status` is "ready", "degraded" (it answers, without the cache or only from it) or "unready".
+
+    `checks` say why.
+    """
 
     status: str
     checks: dict[str, str]
@@ -65,6 +68,8 @@ class Health:
             "warming": self._warming.state,
             "tasks": "ok" if failed is None else f"{failed} died",
         }
+        if missing == "postgres" and self._coherence.stale_left > 0 and failed is None and self._warming.settled:
+            return Report("degraded", checks)
         if missing is not None or failed is not None or not self._warming.settled:
             return Report("unready", checks)
         return Report("ready" if reachable and (on or not self._cache_enabled) else "degraded", checks)

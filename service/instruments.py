@@ -18,8 +18,7 @@ class Instruments:
         def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _FAST) -> Histogram:
             return Histogram(name, text, labels, buckets=buckets, registry=registry)
 
-        def gauge(name: str, text: str, *labels: str, total: bool = False) -> Gauge:
-            mode = "livesum" if total else "livemin"
+        def gauge(name: str, text: str, *labels: str, mode: str = "livemin") -> Gauge:
             return Gauge(name, text, labels, registry=registry, multiprocess_mode=mode)  # type: ignore[arg-type]
 
         self.hits = counter("cache_hits", "Requests answered from a cache.", "cache_key_type")
@@ -61,9 +60,9 @@ class Instruments:
         self.compression_bytes = counter(
             "cache_compression_bytes", "Bytes of bodies before and after they were compressed.", "coding", "side"
         )
-        self.l1_entries = gauge("cache_l1_entries", "Entries in the process' own cache.", total=True)
-        self.l1_bytes = gauge("cache_l1_bytes", "Bytes in the process' own cache.", total=True)
-        self.l1_max_bytes = gauge("cache_l1_max_bytes", "Bytes that the process' own cache may hold.", total=True)
+        self.l1_entries = gauge("cache_l1_entries", "Entries in the process' own cache.", mode="livesum")
+        self.l1_bytes = gauge("cache_l1_bytes", "Bytes in the process' own cache.", mode="livesum")
+        self.l1_max_bytes = gauge("cache_l1_max_bytes", "Bytes that the process' own cache may hold.", mode="livesum")
 
         self.invalidations = counter(
             "cache_invalidations", "Changes applied, by namespace (* is all) and cause.", "namespace", "cause"
@@ -78,13 +77,23 @@ class Instruments:
             "cache_key_type",
             "verdict",
         )
-        self.rows_kept = gauge("cache_changed_rows_kept", "Changed rows that are remembered.", total=True)
+        self.rows_kept = gauge("cache_changed_rows_kept", "Changed rows that are remembered.", mode="livesum")
         self.rows_forgotten = counter(
             "cache_changed_rows_forgotten", "Changed rows forgotten to make room: what is older counts as dropped."
         )
         self.generation = gauge("cache_generation", "The newest generation that has been applied.")
         self.lease_left = gauge("cache_lease_seconds_left", "How long the cache may still be relied on.")
         self.view_valid = gauge("cache_view_valid", "1 while cached answers may be served, else 0.")
+        self.staleness_bound = gauge(
+            "cache_staleness_bound_seconds", "How old an answer given now can be at most.", mode="livemax"
+        )
+        self.max_staleness = gauge("cache_max_staleness_seconds", "CACHE_MAX_STALENESS_SECONDS: the promise.")
+        self.unproven = counter(
+            "cache_unproven_answers",
+            "Cached answers that were given though nothing proved them fresh, by the policy that allows it.",
+            "cache_key_type",
+            "policy",
+        )
         self.polls = counter("cache_view_polls", "Looks at the generation and its lease, by outcome.", "outcome")
         self.subscriptions = counter("cache_subscriptions", "Times that the changes were subscribed to.")
         self.acknowledgements = counter(

@@ -8,6 +8,7 @@ import structlog
 from coherence import events
 from coherence.changes import Change
 from coherence.coalescing import Coalescing, Tally
+from coherence.policy import PROVEN_ONLY, Policy
 from coherence.view import Received
 from service.database import DatabaseEvent, DatabaseLost
 
@@ -22,7 +23,8 @@ def _call_later(seconds: float, function: Callable[[], None]) -> None:
 class Journal:
     """Writes to the log `service`."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy = PROVEN_ONLY) -> None:
+        self._until_ttl = policy.until_ttl
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger("service")
         self._invalidations = Coalescing(self._write_invalidated, _call_later)
         self._troubles = Coalescing(self._write_trouble, _call_later)
@@ -68,7 +70,8 @@ class Journal:
             self._invalid_polls += 1
             if self._invalid_polls >= POLLS_UNTIL_OFF and not self._off:
                 self._off = True
-                self._log.warning("cache off", reason=self._poll_error or event.outcome.value)
+                what = "cache served until its TTL" if self._until_ttl and self._initialized else "cache off"
+                self._log.warning(what, reason=self._poll_error or event.outcome.value)
             return
         self._invalid_polls = 0
         self._poll_error = None

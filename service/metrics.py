@@ -52,6 +52,7 @@ class Metrics:
         self._durations: dict[tuple[str, str], Durations] = {}
         self._take: dict[type, Callable[[Any], None]] = {
             events.Hit: self._hit,
+            events.Unproven: self._unproven,
             events.Missed: self._missed,
             events.Bypassed: self._bypassed,
             events.Joined: self._joined,
@@ -108,6 +109,8 @@ class Metrics:
         lease_left = coherence.lease_left
         made.lease_left.set(lease_left)
         made.view_valid.set(lease_left > 0)
+        made.staleness_bound.set(coherence.staleness_bound)
+        made.max_staleness.set(coherence.timing.bound)
         made.redis_up.set(coherence.backplane.reachable)
         made.database_up.set(database.available)
         for durations in self._durations.values():
@@ -133,6 +136,9 @@ class Metrics:
         children = self._made.hits.labels(namespace), self._made.layer_hits.labels(namespace, layer)
         self._hits[namespace, layer] = children
         return children
+
+    def _unproven(self, event: events.Unproven) -> None:
+        self._made.unproven.labels(event.namespace, event.policy).inc()
 
     def _missed(self, event: events.Missed) -> None:
         self._made.misses.labels(event.namespace).inc()

@@ -8,11 +8,13 @@ from typing import Any
 
 from starlette.types import Scope, Send
 
+from coherence.gate import Unavailable
 from service.responses import Header, respond
 
 TYPE_PREFIX = "urn:anomaly-cache:problem:"
 MOST_FAULTS = 20
 NAME_MAX_LENGTH = 64
+_RETRY: Header = (b"retry-after", b"1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,13 @@ def invalid(*faults: Fault) -> Problem:
 
 def _short(name: str) -> str:
     return name if len(name) <= NAME_MAX_LENGTH else f"{name[:NAME_MAX_LENGTH]}…"
+
+
+class DatabaseUnavailable(Problem, Unavailable):
+    """The 503 for a database that does not answer, or not in time."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers=[_RETRY])
 
 
 def unavailable(kind: str, detail: str, retry_after: int = 1) -> Problem:

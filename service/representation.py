@@ -18,7 +18,7 @@ from typing import NamedTuple, Self
 from coherence.cache import Answer
 from coherence.coding import LEAST_BYTES
 from coherence.l1 import Kept
-from service.cache_status import forward_status, hit_status
+from service.cache_status import forward_status, hit_status, unproven_status
 from service.conditional import matching
 from service.negotiation import IDENTITY, Accepted
 from service.responses import JSON, Header
@@ -146,11 +146,18 @@ def with_coding(etag: bytes, coding: str) -> bytes:
 
 def hit_headers(layer: str, age: float, ttl: float) -> tuple[Header, ...]:
     """Return the header fields of a hit in `layer` ("l1", "l2"), `age` seconds after its load, `ttl` before its end."""
-    return (b"age", b"%d" % age), (b"cache-status", hit_status(layer, ttl))
+    return age_header(age), (b"cache-status", hit_status(layer, ttl))
+
+
+def age_header(age: float) -> Header:
+    """Return the header field that says how many seconds ago an answer was loaded."""
+    return b"age", b"%d" % age
 
 
 def varying_headers(answer: Answer) -> tuple[Header, ...]:
     """Return the header fields that tell how an answer came about."""
-    if answer.forward is None:
-        return hit_headers(answer.layer, answer.age, answer.ttl)
-    return ((b"cache-status", forward_status(answer)),)
+    if answer.forward is not None:
+        return ((b"cache-status", forward_status(answer)),)
+    if answer.unproven is not None:
+        return age_header(answer.age), (b"cache-status", unproven_status(answer))
+    return hit_headers(answer.layer, answer.age, answer.ttl)

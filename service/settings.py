@@ -1,12 +1,14 @@
 """The API's settings."""
 
 from pathlib import Path
+from typing import Literal
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import ByteSize, Field, SecretStr, ValidationInfo, field_validator
 
 from coherence.coding import CODINGS
+from coherence.policy import Policy
 from coherence.settings import CoherenceSettings
 from service.auth import KeyRing
 from service.problems import Problem
@@ -59,6 +61,20 @@ class ServiceSettings(CoherenceSettings):
         ge=1,
         le=1_000_000,
         description="How many changed rows each process remembers, to judge by them what it has cached.",
+    )
+    cache_on_lease_loss: Literal["bypass", "ttl"] = Field(
+        "bypass",
+        description="What happens to cached answers when nothing proves them fresh, such as without a listener: "
+        "`bypass` them, and read from Postgres, or serve them, marked, until their `ttl` ends. "
+        "With `ttl` CACHE_MAX_STALENESS_SECONDS is not promised then.",
+    )
+    cache_stale_if_error_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="When Postgres cannot be read, answer with what was right at most this many seconds ago, marked as "
+        "stale; 0 for never.",
     )
     cache_l1_max_bytes: ByteSize = Field(
         ByteSize(64 * MIB),
@@ -184,6 +200,11 @@ class ServiceSettings(CoherenceSettings):
     def codings(self) -> tuple[str, ...]:
         """The content codings that clients may get, the preferred one first."""
         return _codings(self.cache_compression)
+
+    @property
+    def policy(self) -> Policy:
+        """What is served though it cannot be proven fresh."""
+        return Policy(until_ttl=self.cache_on_lease_loss == "ttl", stale_if_error=self.cache_stale_if_error_seconds)
 
     @property
     def warm_query_strings(self) -> tuple[bytes, ...]:

@@ -1,5 +1,6 @@
 """GET of what a Question describes: through the cache, with validators."""
 
+import math
 from functools import partial
 from http import HTTPStatus
 
@@ -11,6 +12,7 @@ from coherence.coherence import Coherence
 from coherence.loading import Content
 from coherence.query import Query
 from service.auth import ROLE, Role
+from service.cache_control import asks_for_fresh, bears_stale
 from service.database import Database
 from service.negotiation import Accepted, Negotiation
 from service.problems import Fault, Problem, invalid
@@ -21,8 +23,6 @@ from service.responses import NO_STORE
 CACHE_GENERATION = b"cache-generation"
 KEPT_BY = {False: PRIVATE, True: NO_STORE}
 """What others may keep, by whether an admin asks."""
-
-_FRESH_DIRECTIVES = {b"no-cache", b"no-store", b"max-age=0"}
 
 
 class Cached:
@@ -50,6 +50,7 @@ class Cached:
         query = self._question.ask(scope["query_string"], scope["path_params"].get(self._question.path_parameter, ""))
         bypass = "admin" if scope[ROLE] is Role.ADMIN else None if self._enabled else "disabled"
         at_least = 0
+        stale_if_error = math.inf
         known: list[bytes] = []
         codings: list[bytes] = []
         for name, value in scope["headers"]:
@@ -59,9 +60,11 @@ class Cached:
                 at_least = max(at_least, generation_of(value))
             elif name == b"accept-encoding":
                 codings.append(value)
-            elif name == b"cache-control" and bypass is None and asks_for_fresh(value):
-                bypass = "request"
-        answer = await self.answer(query, bypass=bypass, at_least=at_least)
+            elif name == b"cache-control":
+                if bypass is None and asks_for_fresh(value):
+                    bypass = "request"
+                stale_if_error = min(stale_if_error, bears_stale(value))
+        answer = await self.answer(query, bypass=bypass, at_least=at_least, stale_if_error=stale_if_error)
         admin = bypass == "admin"
         forms = Forms.of(answer.kept) if answer.kept else Forms(answer.body, answer.etag, keep=KEPT_BY[admin])
         accepted = self._negotiation.accepted(b",".join(codings) if codings else None)
@@ -85,10 +88,17 @@ class Cached:
         coding = accepted.codings[0]
         return forms.coded(coding, await coder.code(answer.body, coding))
 
-    async def answer(self, query: Query, *, bypass: str | None = None, at_least: int = 0) -> Answer:
+    async def answer(
+        self, query: Query, *, bypass: str | None = None, at_least: int = 0, stale_if_error: float = math.inf
+    ) -> Answer:
         """Return the answer to `query`. Raises the Problem of its load, and Overloaded."""
         return await self._coherence.get_or_load(
-            query, partial(self._load, query), ttl=self._ttl, bypass=bypass, at_least=at_least
+            query,
+            partial(self._load, query),
+            ttl=self._ttl,
+            bypass=bypass,
+            at_least=at_least,
+            stale_if_error=stale_if_error,
         )
 
     async def _load(self, query: Query) -> Content:
@@ -101,8 +111,3 @@ def generation_of(value: bytes) -> int:
     if generation is None:
         raise invalid(Fault("Cache-Generation", "must be a generation, as a PUT answers it"))
     return generation
-
-
-def asks_for_fresh(cache_control: bytes) -> bool:
-    """Tell whether a request's Cache-Control wants an answer from the origin."""
-    return any(directive.strip().lower() in _FRESH_DIRECTIVES for directive in cache_control.split(b","))

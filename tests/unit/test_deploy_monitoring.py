@@ -87,6 +87,7 @@ def test_alerts_cover_what_can_go_wrong() -> None:
         "CacheListenerNotActive",
         "CacheListenerWithoutStandby",
         "CacheLeaseMissing",
+        "CacheStalenessAboveBound",
         "CacheTableNotWatched",
         "CacheInvalidationSlow",
         "CacheFenceSlow",

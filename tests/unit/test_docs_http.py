@@ -39,7 +39,10 @@ def test_every_error_is_in_the_table() -> None:
             match node:
                 case ast.Call(func=ast.Name(id="Problem"), args=[_, ast.Constant(value=str() as kind), *_]):
                     raised.add(kind)
-                case ast.Call(func=ast.Name(id="unavailable"), args=[ast.Constant(value=str() as kind), *_]):
+                case ast.Call(
+                    func=ast.Name(id="unavailable" | "DatabaseUnavailable"),
+                    args=[ast.Constant(value=str() as kind), *_],
+                ):
                     raised.add(kind)
     rows = [line.split("|") for line in read(PAGE).prose if line.startswith(("| 4", "| 5"))]
     assert {row[2].strip().strip("`") for row in rows} == raised
