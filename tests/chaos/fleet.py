@@ -22,7 +22,10 @@ from tests.acceptance.system import System
 from tests.support.own_servers import OwnPostgres, OwnValkey, ServerRoom
 from tests.support.processes import Program, Programs
 from tests.support.proxy import Proxy
+from tests.support.waiting import eventually
 
+PATIENCE_SECONDS = 30.0
+"""For whatever comes to pass, on however busy a machine."""
 BOUND = 1.0
 """CACHE_MAX_STALENESS_SECONDS of the scenarios: short, so that they are."""
 
@@ -84,6 +87,19 @@ class Fleet(System):
         program = await self.start_listener(**{"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, **settings})
         self.ears.append(Node(program, postgres, redis))
         return self.ears[-1]
+
+    async def caught_up(self, beyond: int) -> None:
+        """Wait until Redis has a generation beyond `beyond`, and every replica has that of Redis.
+
+        Replicas are asked for their metrics, which neither Redis nor Postgres can hold up.
+        """
+
+        async def same() -> bool:
+            generation = await self.generation()
+            heard = [await self.metric(replica, "cache_generation") for replica in range(len(self.apis))]
+            return generation > beyond and all(each >= generation for each in heard)
+
+        await eventually(same, within=PATIENCE_SECONDS)
 
     async def connect(self) -> psycopg.AsyncConnection:
         """Return a superuser's connection to Postgres, past the proxies, in autocommit."""

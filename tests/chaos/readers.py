@@ -40,15 +40,19 @@ class Line:
         self._connection: Connection | None = None
         self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
 
+    async def exchange(self, wire: bytes) -> tuple[bytes, bytes]:
+        """Send a request; return the answer's head and body. Raises OSError or BenchError where there is none."""
+        if self._connection is None:
+            self._connection = await connect(self._port, self._answered, self._failed)
+        self._answer = asyncio.get_running_loop().create_future()
+        self._connection.send(wire)
+        return await self._answer
+
     async def ask(self, target: Target) -> Read | Failure:
         """Ask; wait for the answer as long as it takes."""
         started = monotonic()
         try:
-            if self._connection is None:
-                self._connection = await connect(self._port, self._answered, self._failed)
-            self._answer = asyncio.get_running_loop().create_future()
-            self._connection.send(request(target.path, ANALYST_KEY))
-            head, body = await self._answer
+            head, body = await self.exchange(request(target.path, ANALYST_KEY))
         except (OSError, BenchError) as error:
             self.close()
             return Failure(self._replica, target, started, monotonic(), NO_ANSWER, repr(error))
@@ -82,6 +86,7 @@ class Readers:
         self, targets: Sequence[Target], random: Random, pace: float, asked: Callable[[Read | Failure], None]
     ) -> None:
         self.tasks: list[asyncio.Task[None]] = []
+        self.passing: list[asyncio.Task[None]] = []
         self._targets = targets
         self._random = random
         self._pace = pace
@@ -92,6 +97,16 @@ class Readers:
         """Begin to ask a replica."""
         self._around.append(Line(replica, port))
         self.tasks += [asyncio.create_task(self._keep_asking([Line(replica, port)])) for _ in range(LINES)]
+
+    def ask_once(self, replica: int, port: int, target: Target) -> None:
+        """Ask a replica on a connection of its own."""
+        self.passing.append(asyncio.create_task(self._ask_once(Line(replica, port), target)))
+
+    async def _ask_once(self, line: Line, target: Target) -> None:
+        try:
+            self._asked(await line.ask(target))
+        finally:
+            line.close()
 
     def go_around(self) -> None:
         """Begin to ask all replicas for the same, one by one: so each finds in Redis what another has put there."""

@@ -23,15 +23,13 @@ from typing import Self
 
 from coherence.clock import monotonic
 from coherence.tasks import end
-from tests.chaos.fleet import Fleet
+from tests.chaos.fleet import PATIENCE_SECONDS, Fleet
 from tests.chaos.oracle import Oracle, Read, Target
 from tests.chaos.readers import Failure, Readers
 from tests.chaos.report import Report
 from tests.chaos.writer import TARGETS, Writer, fill
 
 PACE_SECONDS = 0.01
-PATIENCE_SECONDS = 30.0
-"""For a phase to come to its end, on however busy a machine."""
 QUIET = "quiet"
 HEALING = "healing"
 LEAST_COMMITS = 5
@@ -153,6 +151,10 @@ class Trial:
         node = await self.fleet.add_api(**settings)
         self._read_from(node.program.port)
 
+    def ask(self, replica: int, target: Target) -> None:
+        """Ask a replica once more, beside its usual readers; the answer may take its time."""
+        self._readers.ask_once(replica, self.fleet.apis[replica].program.port, target)
+
     # -- verdict
 
     def check(self) -> None:
@@ -202,6 +204,6 @@ class Trial:
             await self.lasts(0.02)
 
     async def _end(self) -> None:
-        await end(self._writing, *self._readers.tasks)
+        await end(self._writing, *self._readers.tasks, *self._readers.passing)
         self.report.take(self.oracle)
         self._recorded(self.report)

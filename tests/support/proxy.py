@@ -25,6 +25,7 @@ class Proxy:
         self.latency = latency
         self.flowing = True
         self.largest_answer: int | None = None
+        self.largest_request: int | None = None
         self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -56,14 +57,23 @@ class Proxy:
         """Let requests through, and answers of up to so many bytes; hold back a larger one, and what comes after it."""
         self.largest_answer = larger_than
 
+    def hold_requests(self, *, larger_than: int) -> None:
+        """Let answers through, and requests of up to so many bytes; hold back a larger one, and what comes after it."""
+        self.largest_request = larger_than
+
     @property
     def held(self) -> int:
         """How many connections have an answer that is held back."""
         return sum(end.holds for end in self._ends if end.far)
 
+    @property
+    def held_requests(self) -> int:
+        """How many connections have a request that is held back."""
+        return sum(end.holds for end in self._ends if not end.far)
+
     def resume(self) -> None:
         """Let everything through again, what was held back included."""
-        self.flowing, self.largest_answer = True, None
+        self.flowing, self.largest_answer, self.largest_request = True, None, None
         for end in list(self._ends):
             end.flush()
 
@@ -153,7 +163,7 @@ class _End(asyncio.Protocol):
         return bool(self._held)
 
     def _flows(self) -> bool:
-        largest = self._proxy.largest_answer if self.far else None
+        largest = self._proxy.largest_answer if self.far else self._proxy.largest_request
         return self._proxy.flowing and (largest is None or len(self._held[0][1]) <= largest)
 
     def flush(self) -> None:
