@@ -69,6 +69,11 @@ class Fleet(System):
         assert self.redis_server is not None, "made without own_redis"
         return self.redis_server
 
+    @property
+    def mode(self) -> str:
+        """How changes invalidate: rows, or namespace."""
+        return self.settings()["CACHE_INVALIDATION"]
+
     def settings(self, **more: str) -> dict[str, str]:
         """Return the environment of a program of this fleet."""
         ours = {"CACHE_MAX_STALENESS_SECONDS": f"{self.bound:g}", "WARM_QUERIES": "none"}

@@ -35,33 +35,30 @@ async def test_nothing_breaks(make_fleet: MakeFleet, run: Run) -> None:
 async def test_loads_that_commits_overtake(make_fleet: MakeFleet, run: Run) -> None:
     """Rows that were read before a commit, and come after its invalidation, are served to nobody later."""
     fleet = await make_fleet(replicas=2)
-    async with run(fleet) as trial:
-        async with trial.fault("SELECTs answered late"):
-            for _ in range(TURNS):
-                fleet.apis[0].postgres.hold_answers(larger_than=0)
-                await overtaken(trial, fleet.apis[0].postgres)
+    async with run(fleet) as trial, trial.fault("SELECTs answered late"):
+        for _ in range(TURNS):
+            fleet.apis[0].postgres.hold_answers(larger_than=0)
+            await overtaken(trial, fleet.apis[0].postgres)
 
 
 @pytest.mark.scenario("late-set")
 async def test_writes_to_redis_that_commits_overtake(make_fleet: MakeFleet, run: Run) -> None:
     """An entry that reaches Redis after the invalidation of its rows, over a newer one even, is served to nobody."""
     fleet = await make_fleet(replicas=2, **PATIENT)
-    async with run(fleet) as trial:
-        async with trial.fault("entries stored late"):
-            for _ in range(TURNS):
-                fleet.apis[0].redis.hold_requests(larger_than=LIST_BYTES)
-                await overtaken(trial, fleet.apis[0].redis)
+    async with run(fleet) as trial, trial.fault("entries stored late"):
+        for _ in range(TURNS):
+            fleet.apis[0].redis.hold_requests(larger_than=LIST_BYTES)
+            await overtaken(trial, fleet.apis[0].redis)
 
 
 @pytest.mark.scenario("late-l2-answer")
 async def test_answers_of_redis_that_commits_overtake(make_fleet: MakeFleet, run: Run) -> None:
     """An entry that Redis gave before the invalidation, and that comes after it, is neither served nor kept."""
     fleet = await make_fleet(replicas=2, **PATIENT)
-    async with run(fleet) as trial:
-        async with trial.fault("entries come late"):
-            for _ in range(TURNS):
-                fleet.apis[0].redis.hold_answers(larger_than=LIST_BYTES)
-                await overtaken(trial, fleet.apis[0].redis)
+    async with run(fleet) as trial, trial.fault("entries come late"):
+        for _ in range(TURNS):
+            fleet.apis[0].redis.hold_answers(larger_than=LIST_BYTES)
+            await overtaken(trial, fleet.apis[0].redis)
 
 
 async def overtaken(trial: Trial, proxy: Proxy) -> None:

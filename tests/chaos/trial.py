@@ -54,7 +54,7 @@ class Trial:
         self.fleet = fleet
         self.name = name
         self.phase = QUIET
-        self.report = Report(name, fleet.settings()["CACHE_INVALIDATION"], fleet.bound)
+        self.report = Report(name, fleet.mode, fleet.bound)
         self.oracle: Oracle
         self.writer: Writer
         self._random = Random(seed)
