@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from coherence.changes import Bump
 from coherence.view import Polled, Received
 
-Operation = Literal["get", "set", "decode", "turn", "publish", "poll", "subscribe", "sweep"]
+Operation = Literal["get", "set", "decode", "turn", "publish", "poll", "subscribe", "sweep", "presence"]
 
 
 @dataclass(frozen=True, slots=True)

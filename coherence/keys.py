@@ -48,6 +48,15 @@ class Names:
         return f"{self.prefix}coherence:generation"
 
     @property
+    def processes(self) -> str:
+        """Key of the set of processes that there are, or were."""
+        return f"{self.prefix}coherence:processes"
+
+    def process(self, process: str) -> str:
+        """Return the key under which a process says what it does."""
+        return f"{self.prefix}coherence:process:{process}"
+
+    @property
     def vouched(self) -> str:
         """Key of the namespaces that the lease is for."""
         return f"{self.prefix}coherence:namespaces"

@@ -11,6 +11,7 @@ from coherence.clock import monotonic
 from coherence.deadline import leave_within
 from coherence.generation import GenerationKey
 from coherence.keys import Names
+from coherence.presence import Announcer
 from coherence.redis_client import connect, database_of
 from coherence.tasks import end
 from coherence.timing import Timing
@@ -20,6 +21,7 @@ from listener.health import GOODBYE_SECONDS, HealthServer, bind, create_health
 from listener.journal import Journal
 from listener.lock import lock_key
 from listener.metrics import Metrics
+from listener.presence import Describe
 from listener.settings import ListenerSettings
 from listener.source import Unsuitable, open_source
 from listener.status import Status
@@ -28,7 +30,7 @@ from listener.sweeper import Sweeper
 LAST_SECONDS = 9.5
 """When a listener that was told to stop ends, whatever it waits for."""
 
-_REDIS_CONNECTIONS = 2  # one for the protocol, one for the sweeps
+_REDIS_CONNECTIONS = 3  # one for the protocol, one for the sweeps, one to say that we are there
 
 
 async def serve(settings: ListenerSettings) -> int:
@@ -75,6 +77,13 @@ async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, lo
         observer=observe,
         clock=monotonic,
     )
+    announcer = Announcer(
+        redis,
+        names,
+        timeout=timeout,
+        describe=Describe(status, timing=timing, clock=monotonic),
+        failed=lambda reason: log.debug("presence not told", reason=reason),
+    )
     health = HealthServer(create_health(status, metrics))
     stop = asyncio.Event()
 
@@ -89,16 +98,18 @@ async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, lo
 
     listening = asyncio.create_task(listener.run(), name="listener")
     sweeping = asyncio.create_task(sweeper.run(), name="sweeper")
+    announcing = asyncio.create_task(announcer.run(), name="announcing")
     answering = asyncio.create_task(health.serve([wire]), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait((listening, sweeping, answering, stopping), return_when=asyncio.FIRST_COMPLETED)
-    code = 0 if stop.is_set() else _fault(log, listening, sweeping, answering)
+    tasks = (listening, sweeping, announcing, answering)
+    await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
+    code = 0 if stop.is_set() else _fault(log, *tasks)
 
     listener.stop()
     health.should_exit = True
     await asyncio.wait((listening, answering), timeout=GOODBYE_SECONDS)
-    await end(listening, sweeping, answering, stopping)
-    await asyncio.gather(listening, sweeping, answering, stopping, return_exceptions=True)
+    await end(*tasks, stopping)
+    await asyncio.gather(*tasks, stopping, return_exceptions=True)
     journal.flush()
     log.info("listener stopped", exit_code=code)
     return code

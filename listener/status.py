@@ -68,6 +68,11 @@ class Status:
         """Seconds that are left of the lease that this listener gave."""
         return max(0.0, self._lease_ends - self._clock())
 
+    @property
+    def problem(self) -> str | None:
+        """What is in the listener's way, in words; None for nothing."""
+        return None if self._obstacle is None else f"{self._obstacle.obstacle}: {self._obstacle.reason}"[:2000]
+
     def report(self) -> Report:
         """Say whether the listener serves, or could; and if not, why not."""
         ready = self._obstacle is None and (self.role == "standby" or self.lease_left > 0)

@@ -16,8 +16,11 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
 from coherence import events, logs
+from coherence.clock import monotonic
 from coherence.coherence import Coherence
+from coherence.presence import Announcer
 from coherence.settings import SettingsError
+from coherence.tasks import end
 from service.auth import Authentication, admin_only
 from service.boundary import Boundary, unrouted
 from service.database import Database
@@ -26,6 +29,7 @@ from service.journal import Journal
 from service.metrics import Metrics
 from service.multiprocess import share_metrics
 from service.negotiation import Negotiation
+from service.presence import Describe, LatestApplied
 from service.queries import ANOMALIES, ANOMALY, NAMESPACES, TRANSACTIONS, Question
 from service.routes.cached import Cached
 from service.routes.changes import Invalidate, SetStatus
@@ -50,10 +54,13 @@ def create_app(
     `share_metrics` returned.
     """
     metrics = Metrics(NAMESPACES, shared_metrics)
+    applied = LatestApplied()
     journal = Journal(settings.policy)
 
     def observe(event: events.Event) -> None:
         metrics(event)
+        if type(event) is events.Invalidated:
+            applied.note(event)
         if type(event) is not events.Hit:
             journal(event)
 
@@ -115,6 +122,16 @@ def create_app(
         Resource("/metrics", {"GET": Exposition(metrics, coherence=coherence, database=database)}),
     ]
 
+    announcer = Announcer(
+        coherence.redis,
+        coherence.names,
+        timeout=coherence.redis_timeout,
+        describe=Describe(
+            coherence=coherence, applied=applied, traffic=lambda: metrics.traffic(coherence), clock=monotonic
+        ),
+        failed=lambda reason: observe(events.Operated("presence", 0.0, reason)),
+    )
+
     async def sample() -> NoReturn:
         while True:
             metrics.sample(coherence, database)
@@ -127,16 +144,16 @@ def create_app(
         supervision.watch(await servers.enter_async_context(database.running()))
         supervision.watch(await servers.enter_async_context(coherence.running()))
         sampling = asyncio.create_task(sample(), name="sampling")
+        announcing = asyncio.create_task(announcer.run(), name="announcing")
         warming_up = asyncio.create_task(warming.run(), name="warming")
         supervision.watch(sampling)
+        supervision.watch(announcing)
         supervision.watch(warming_up, may_end=True)
         try:
             yield
         finally:
             supervision.stop()
-            sampling.cancel()
-            warming_up.cancel()
-            await asyncio.gather(sampling, warming_up, return_exceptions=True)
+            await end(sampling, announcing, warming_up)
             await close(servers)
             journal.flush()
 

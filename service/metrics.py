@@ -1,5 +1,6 @@
 """The API's Prometheus metrics: an observer of what the cache, the database and the routes do."""
 
+from collections import Counter as Multiset
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -9,13 +10,14 @@ from prometheus_client import CollectorRegistry, Counter, PlatformCollector, Pro
 
 from coherence import events
 from coherence.coherence import Coherence
+from coherence.presence import Traffic
 from coherence.view import Received
 from service.database import Database
 from service.durations import Durations
 from service.instruments import Instruments
 from service.multiprocess import collector
 
-ERRORS = ("get", "set", "decode", "turn", "publish")
+ERRORS = ("get", "set", "decode", "turn", "publish", "presence")
 CAUSES = frozenset(
     {"insert", "update", "delete", "truncate", "invalidate", "many", "put", "gap", "resync", "triggers", "redis-behind"}
     | {"unknown", "unparsable"}
@@ -116,6 +118,21 @@ class Metrics:
         for durations in self._durations.values():
             durations.hand_over()
 
+    def traffic(self, coherence: Coherence) -> Traffic:
+        """Return what this process has answered so far, and what its own cache holds."""
+        made = self._made
+        by_layer = total(made.layer_hits, "layer")
+        return Traffic(
+            l1_hits=by_layer["l1"],
+            l2_hits=by_layer["l2"],
+            misses=total(made.misses).total(),
+            bypasses=total(made.bypasses).total(),
+            loads=total(made.loads).total(),
+            requests=total(made.requests).total(),
+            l1_entries=len(coherence.l1),
+            l1_bytes=coherence.l1.bytes,
+        )
+
     def readiness(self, *, ready: bool) -> None:
         """Say whether requests should come here."""
         self._made.ready.set(ready)
@@ -207,3 +224,13 @@ class Metrics:
         self._made.acknowledgements.labels("received").inc(event.received)
         self._made.acknowledgements.labels("missing").inc(max(0, event.expected - event.received))
         self._made.acknowledgement_seconds.observe(event.seconds)
+
+
+def total(counter: Counter, label: str = "") -> Multiset[str]:
+    """Return what this process has counted, by the values of a label (by "" where there is none of that name)."""
+    sums: Multiset[str] = Multiset()
+    for metric in counter.collect():
+        for sample in metric.samples:
+            if sample.name.endswith("_total"):
+                sums[sample.labels.get(label, "")] += int(sample.value)
+    return sums
