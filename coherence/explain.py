@@ -30,6 +30,7 @@ class Explanation:
     """What is known of a query here and now. Times are in seconds; `affected_by` is why an entry is not served.
 
     `believed` says whether anything that is kept of its namespace may be served: with a lease, or by the policy.
+    `last_affected_by` is the latest known change that affects such an answer, be it before the entry was made.
     `judged` are the latest changed rows since the entry's stamp, the newest first.
     """
 
@@ -42,6 +43,7 @@ class Explanation:
     ttl_left: float = 0.0
     affected_by: Affecting | None = None
     judged: tuple[Judgement, ...] = ()
+    last_affected_by: Affecting | None = None
 
     @property
     def served(self) -> bool:
@@ -75,7 +77,9 @@ class Explainer:
     def _from_l1(self, query: Query) -> Explanation:
         kept = self._l1.get(query.key)
         if kept is None or kept.entry.query != query:
-            return Explanation(query, self._view.generation, self._lease_left(query), self._believed(query))
+            last = self._view.history.latest(query, None)
+            left, believed = self._lease_left(query), self._believed(query)
+            return Explanation(query, self._view.generation, left, believed, last_affected_by=last)
         return self._of(query, "l1", kept.entry, kept.ends - self._clock())
 
     def _of(self, query: Query, layer: Literal["l1", "l2"], entry: Entry, left: float) -> Explanation:
@@ -94,6 +98,7 @@ class Explainer:
             max(0.0, left),
             history.affecting(query, entry.page, entry.stamp),
             tuple(islice(judged, MOST_JUDGED)),
+            history.latest(query, entry.page),
         )
 
     def _believed(self, query: Query) -> bool:

@@ -101,6 +101,13 @@ class History:
                     return found
         return None
 
+    def latest(self, query: Query, page: Page | None) -> Affecting | None:
+        """Return the latest change that affects the answers to `query`; None where none is known."""
+        kept = self._namespaces.get(query.namespace)
+        wholesale = max(self.everything, kept.wholesale if kept is not None else 0)
+        # Where more than rows changed, nothing is known of the rows before it.
+        return self.affecting(query, page, wholesale) or self.affecting(query, page, max(0, wholesale - 1))
+
     def judged(self, query: Query, page: Page | None, since: int) -> Iterator[tuple[int, RowChange, Verdict]]:
         """Yield each changed row after `since`, the latest first, with its verdict, to explain `affecting`."""
         kept = self._namespaces.get(query.namespace)

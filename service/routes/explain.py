@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from coherence.coherence import Coherence
 from coherence.explain import Explanation
+from coherence.history import Affecting
 from coherence.rows import RowChange
 from service.queries import Question
 from service.responses import JSON, NO_STORE, respond
@@ -28,7 +29,7 @@ class Explain:
 
 def as_document(explanation: Explanation) -> Mapping[str, Any]:
     """Return the JSON-ready form."""
-    entry, affected_by = explanation.entry, explanation.affected_by
+    entry = explanation.entry
     return {
         "key": explanation.query.key,
         "parameters": dict(explanation.query.parameters),
@@ -38,18 +39,25 @@ def as_document(explanation: Explanation) -> Mapping[str, Any]:
         and {
             "layer": explanation.layer,
             "stamp": entry.stamp,
+            "stored_at": round(entry.stored_at, 3),
             "ttl_seconds_left": round(explanation.ttl_left, 3),
             "etag": entry.etag,
             "bytes": len(entry.body),
             "page": entry.page and {"first": entry.page.first, "last": entry.page.last, "full": entry.page.full},
         },
-        "affected_by": affected_by
-        and {"generation": affected_by.generation, "why": affected_by.why, "row": _row(affected_by.row)},
+        "affected_by": _affecting(explanation.affected_by),
+        "last_affected_by": _affecting(explanation.last_affected_by),
         "judged": [
             {"generation": judged.generation, "why": judged.why, "row": _row(judged.row)}
             for judged in explanation.judged
         ],
     }
+
+
+def _affecting(change: Affecting | None) -> Mapping[str, Any] | None:
+    if change is None:
+        return None
+    return {"generation": change.generation, "why": change.why, "row": _row(change.row)}
 
 
 def _row(change: RowChange | None) -> Mapping[str, Any] | None:

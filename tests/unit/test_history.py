@@ -132,6 +132,20 @@ def test_unchanged() -> None:
     assert history.unchanged("unheard-of", 0)
 
 
+def test_the_latest_change_that_affects_a_query() -> None:
+    """Of rows and of more than rows, whichever came last; None where nothing is known."""
+    history = History()
+    assert history.latest(X, None) is None
+    history.change_everything(10)
+    assert generation_of(history.latest(X, None)) == 10
+    history.change_rows(SPACE, 11, came("x"))
+    history.change_rows(SPACE, 12, came("y"))
+    assert generation_of(history.latest(X, None)) == 11
+    assert generation_of(history.latest(asking("x", OTHER), None)) == 10
+    history.change_namespace(SPACE, 13)
+    assert generation_of(history.latest(X, None)) == 13
+
+
 # -- what is forgotten
 
 
