@@ -1,6 +1,7 @@
 """Feeds a view from Redis: a subscription that is fast, and a poll that is proof."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -180,7 +181,9 @@ class Backplane:
             self._observe(ViewPolled(outcome, self._view.valid(self._clock())))
             if outcome is Polled.MISSED:
                 self._resubscribe.set()
-            await self._wait_for_next(started)
+            # The next lease is a renewal away, and that can be much less than the time between two polls.
+            pause = RETRY_SECONDS if outcome is Polled.FIRST_LEASE else math.inf
+            await self._wait_until(started + min(pause, self._poll_interval))
 
     async def _poll_once(self) -> Polled:
         poll = self._view.poll(self._clock())
@@ -188,13 +191,16 @@ class Backplane:
         received = self._clock()
         if not self._redis_clock.observe(poll.sent, received, reading.time):
             return self._view.clock_set_back(received, reading.pttl)
+        leased = reading.generation is not None and reading.pttl > 0
+        if not self._redis_clock.oversaw(reading.time + reading.pttl if leased else 0.0) and leased:
+            return Polled.FIRST_LEASE
         return self._view.polled(poll, reading.generation, reading.pttl, reading.namespaces)
 
-    async def _wait_for_next(self, started: float) -> None:
+    async def _wait_until(self, due: float) -> None:
         if self._poll_now.is_set() and not self.reachable:
             await asyncio.sleep(RETRY_SECONDS)
         try:
-            async with asyncio.timeout(max(0.0, started + self._poll_interval - self._clock())):
+            async with asyncio.timeout(max(0.0, due - self._clock())):
                 await self._poll_now.wait()
         except TimeoutError:
             pass

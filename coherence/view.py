@@ -30,6 +30,8 @@ class Polled(Enum):
     LEASE_TOO_LONG = "lease too long"
     """A lease that we were not promised: the listener has a larger bound than we, or Redis' clock was set back."""
     CLOCK_SET_BACK = "clock set back"
+    FIRST_LEASE = "first lease"
+    """The lease that we met when we first asked: the clock may have been set back since it was given."""
 
 
 class Received(Enum):

@@ -102,14 +102,17 @@ class ServerRoom:
 
         return self._start("postgres", make)
 
-    def valkey(self, *, password: str | None = None, **settings: str) -> OwnValkey:
-        """Start a new Valkey with these settings beside the usual ones; `_` in a name is a dash."""
+    def valkey(self, *, password: str | None = None, binary: Path | str | None = None, **settings: str) -> OwnValkey:
+        """Start a new Valkey with these settings beside the usual ones; `_` in a name is a dash.
+
+        `binary` is what to start instead of the server that is found.
+        """
         named = {name.replace("_", "-"): value for name, value in settings.items()}
 
         def make(directory: Path, port: int) -> OwnValkey:
             return OwnValkey(
                 directory,
-                binary=find_valkey(),
+                binary=Path(binary) if binary else find_valkey(),
                 port=port,
                 password=password,
                 settings={**VALKEY_SETTINGS, **named},

@@ -95,6 +95,22 @@ def test_a_step_forward_is_no_step_back() -> None:
     assert not clock.observe(102.0, 102.001, reading(102.0))
 
 
+def test_a_lease_that_was_there_before_us_is_not_overseen() -> None:
+    """However long it is looked at; each later one is, whether it ends later or, the clock being set back, earlier."""
+    clock = RedisClock()
+    assert not clock.oversaw(100.0)
+    assert not clock.oversaw(100.004)
+    assert clock.oversaw(100.2)
+    assert clock.oversaw(40.0)
+
+
+def test_where_there_was_no_lease_each_is_overseen() -> None:
+    """It was given under our eyes."""
+    clock = RedisClock()
+    clock.oversaw(0.0)
+    assert clock.oversaw(100.0)
+
+
 def test_our_own_clock_goes_on_and_never_back() -> None:
     """It is the system's, in seconds, not slower than the one that stops while the machine is suspended."""
     first, began = monotonic(), time.monotonic()
