@@ -88,7 +88,9 @@ class Fleet(System):
 
     async def add_listener(self, **settings: str) -> Node:
         """Start one more listener, and wait until it is ready: active, or standing by."""
-        postgres, redis = await self._link(self.database_url), await self._link(self.redis_url)
+        postgres = await self._link(self.database_url)
+        # One for all: listeners that see Redis at different addresses take themselves for different deployments'.
+        redis = self.ears[0].redis if self.ears else await self._link(self.redis_url)
         program = await self.start_listener(**{"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, **settings})
         self.ears.append(Node(program, postgres, redis))
         return self.ears[-1]

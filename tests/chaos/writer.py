@@ -66,6 +66,12 @@ class Writer:
         """Write on."""
         self._may_write.set()
 
+    async def change_all(self) -> None:
+        """Change every row now, paused or not; returns when all are committed."""
+        async with self._writing, await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            for key in self._keys:
+                await self._commit(connection, key)
+
     async def run(self) -> None:
         """Write."""
         while True:
@@ -81,12 +87,11 @@ class Writer:
                 await self._may_write.wait()
                 async with self._writing:
                     if self._may_write.is_set():
-                        await self._commit(connection)
+                        await self._commit(connection, self._random.choice(self._keys))
                 await asyncio.sleep(self._random.choice(GAPS))
             await asyncio.sleep(self._random.uniform(0, 1.2 * self._oracle.bound))
 
-    async def _commit(self, connection: psycopg.AsyncConnection) -> None:
-        key = self._random.choice(self._keys)
+    async def _commit(self, connection: psycopg.AsyncConnection, key: str) -> None:
         self._version += 1
         version = self._version
         self._oracle.begins(key, version, monotonic())

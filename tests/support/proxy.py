@@ -94,6 +94,14 @@ class Proxy:
         for end in list(self._ends):
             end.reset()
 
+    def half_open(self) -> None:
+        """Reset the servers' ends of the connections that there are; the clients' ends stay open and silent."""
+        for end in list(self._ends):
+            if end.far and end.peer is not None:
+                end.peer.peer = None
+                end.peer = None
+                end.reset()
+
     def _stop_listening(self) -> None:
         if self._server is not None:
             self._server.close()
