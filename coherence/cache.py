@@ -1,5 +1,7 @@
 """get_or_load: L1, then L2, then the database; each answer proven fresh or fetched."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +25,7 @@ class Answer:
 
     `layer` says where they were; `forward` why they were loaded (None: they were not), `reason` why the caches were
     bypassed (None: they were not). Of one from a cache, `ttl` is how many seconds it could still be served for, `age`
-    how long ago its load began, and `kept` what L1 has, if it does. `stored` says whether it is kept now, `collapsed`
+    how long ago it was loaded, and `kept` what L1 has, if it does. `stored` says whether it is kept now, `collapsed`
     whether it shares another request's load.
 
     `unproven` is the policy by which a cached answer was given that could not be proven fresh, None for any other. With
@@ -33,7 +35,7 @@ class Answer:
     body: bytes
     etag: str
     layer: Literal["l1", "l2", "db"]
-    forward: Literal["uri-miss", "stale", "bypass"] | None = None
+    forward: Literal["uri-miss", "stale", "request", "bypass"] | None = None
     reason: str | None = None
     ttl: float = 0.0
     age: float = 0.0
@@ -41,6 +43,10 @@ class Answer:
     unproven: Literal["ttl", "stale-if-error"] | None = None
     stored: bool = False
     collapsed: bool = False
+
+
+class NotCached(Exception):  # noqa: N818 - a state of the world
+    """No cache has an answer that may be given, and it was not to be loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +97,23 @@ class Cache:
         self._fresh = SingleFlight[Entry]()
 
     async def get_or_load(
-        self, query: Query, load: Load, *, ttl: float, bypass: str | None = None, at_least: int = 0
+        self,
+        query: Query,
+        load: Load,
+        *,
+        ttl: float,
+        bypass: str | None = None,
+        at_least: int = 0,
+        max_age: float = math.inf,
+        only_cached: bool = False,
     ) -> Answer:
         """Return the answer to `query`, from a cache where it can be proven fresh enough, else from `load`.
 
-        `ttl` is how long it may be kept, in seconds. `bypass` is a reason not to ask the caches; `at_least` is a
-        generation that the caller knows of: a view that has not reached it is not asked. A load that bypasses the
-        caches begins after the call. Raises Overloaded when no place came free, and whatever `load` raises.
+        `ttl` is how long it may be kept, in seconds; 0: not at all. `bypass` is a reason not to ask the caches;
+        `at_least` is a generation that the caller knows of: a view that has not reached it is not asked. What was
+        loaded more than `max_age` seconds ago is loaded anew. A load that bypasses the caches begins after the call.
+        Raises Overloaded when no place came free, whatever `load` raises, and NotCached instead of loading where
+        `only_cached` says so.
         """
         if bypass is None:
             if not self._view.serves(query.namespace, self._clock()):
@@ -105,32 +121,53 @@ class Cache:
             elif at_least > self._view.generation:
                 bypass = "request"
         if bypass is not None:
+            if only_cached:
+                raise NotCached
             return await self._bypass(query, load, bypass)
         kept = self._l1.get(query.key)
         if kept is not None and kept.entry.query == query:
             now = self._clock()
-            if now < kept.ends and self._loading.spares(kept):
-                if now >= kept.refresh_at:
+            left = kept.ends - now
+            if left > 0 and kept.entry.ttl - left <= max_age and self._loading.spares(kept):
+                if now >= kept.refresh_at and ttl > 0:
                     self._refresh.begin(kept, load, ttl)
-                return self._hit(kept.entry, "l1", kept.ends - now, kept)
-        return await self._fetch(query, load, ttl, stale=kept is not None)
+                return self._hit(kept.entry, "l1", left, kept)
+        if only_cached:
+            return await self._shared(query, max_age)
+        return await self._fetch(query, load, ttl, stale=kept is not None, max_age=max_age)
 
-    async def _fetch(self, query: Query, load: Load, ttl: float, *, stale: bool) -> Answer:
+    async def _shared(self, query: Query, max_age: float) -> Answer:
+        found, _ = await self._loading.look(query, after=self._loading.time - max_age)
+        if found is None:
+            raise NotCached
+        return self._hit_in_redis(found)
+
+    async def _fetch(self, query: Query, load: Load, ttl: float, *, stale: bool, max_age: float) -> Answer:
         namespace = query.namespace
-        fetched, joined = await self._cached.run(
-            query,
-            self._view.generation,
-            # A load that began before a change does not satisfy a request that began after it (I2).
-            lambda flight: self._view.unaffected(query, flight.stamp),
-            lambda _: self._read_through(query, load, ttl, stale=stale),
-        )
-        entry = fetched.entry
+        after = self._loading.time - max_age
+
+        async def fly(may_join: Callable[[Flight[_Fetched]], bool]) -> tuple[_Fetched, bool]:
+            return await self._cached.run(
+                query,
+                self._view.generation,
+                may_join,
+                lambda _: self._read_through(query, load, ttl, stale=stale, after=after),
+            )
+
+        # A load that began before a change does not satisfy a request that began after it (I2).
+        fetched, joined = await fly(lambda flight: self._view.unaffected(query, flight.stamp))
+        if joined and fetched.entry.stored_at < after:
+            # They were content with what was in Redis.
+            fetched, joined = await fly(lambda _: False)
         if fetched.layer == "l2":
-            return self._hit(entry, "l2", max(0.0, self._loading.remaining(entry)), self._kept(entry))
+            return self._hit_in_redis(fetched.entry)
         self._observe(Missed(namespace, fetched.stale))
         if joined:
             self._observe(Joined(namespace))
-        forward: Literal["stale", "uri-miss"] = "stale" if fetched.stale else "uri-miss"
+        forward: Literal["stale", "request", "uri-miss"] = "uri-miss"
+        if fetched.stale:
+            forward = "stale" if max_age == math.inf else "request"
+        entry = fetched.entry
         return Answer(entry.body, entry.etag, "db", forward, stored=fetched.stored, collapsed=joined)
 
     def _hit(self, entry: Entry, layer: Literal["l1", "l2"], left: float, kept: Kept | None) -> Answer:
@@ -142,14 +179,17 @@ class Cache:
         age = entry.ttl - left
         return Answer(entry.body, entry.etag, layer, ttl=left, age=age, kept=kept, unproven=unproven)
 
+    def _hit_in_redis(self, entry: Entry) -> Answer:
+        return self._hit(entry, "l2", max(0.0, self._loading.remaining(entry)), self._kept(entry))
+
     def _kept(self, entry: Entry) -> Kept | None:
         kept = self._l1.get(entry.query.key)
         return kept if kept is not None and kept.entry is entry else None
 
-    async def _read_through(self, query: Query, load: Load, ttl: float, *, stale: bool) -> _Fetched:
+    async def _read_through(self, query: Query, load: Load, ttl: float, *, stale: bool, after: float) -> _Fetched:
         async def look() -> Entry | None:
             nonlocal stale
-            found, seen = await self._loading.look(query)
+            found, seen = await self._loading.look(query, after=after)
             stale = stale or seen
             return found
 

@@ -171,6 +171,8 @@ class Coherence:
         ttl: float,
         bypass: str | None = None,
         at_least: int = 0,
+        max_age: float = math.inf,
+        only_cached: bool = False,
         stale_if_error: float = math.inf,
     ) -> Answer:
         """See `Cache.get_or_load`.
@@ -179,7 +181,9 @@ class Coherence:
         for a caller with a reason to bypass the caches.
         """
         try:
-            answer = await self._cache.get_or_load(query, load, ttl=ttl, bypass=bypass, at_least=at_least)
+            answer = await self._cache.get_or_load(
+                query, load, ttl=ttl, bypass=bypass, at_least=at_least, max_age=max_age, only_cached=only_cached
+            )
         except Unavailable:
             within = stale_if_error if bypass is None else 0.0
             kept = await self._stale.find(query, at_least=at_least, within=within)

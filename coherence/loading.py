@@ -109,13 +109,13 @@ class Loading:
         return self._l2.put(entry, turn) or here
 
     async def look(self, query: Query, *, after: float = -math.inf) -> tuple[Entry | None, bool]:
-        """Return Redis' entry of `query`, kept here from now on; or None, and whether an outdated one was there.
+        """Return Redis' entry of `query`, kept here from now on; or None, and whether one was there that will not do.
 
-        One that was stored `after` that time of Redis' clock, or not at all.
+        It must have been stored `after` that time of Redis' clock.
         """
         found = await self._l2.get(query)
         if found is None or found.stored_at <= after:
-            return None, False
+            return None, found is not None
         now = self._clock()
         left = self.remaining(found)
         # Time has passed since the view was asked: it is asked again.
@@ -133,9 +133,14 @@ class Loading:
             kept.judged = generation
         return True
 
+    @property
+    def time(self) -> float:
+        """Redis' time, in seconds."""
+        return self._redis_clock.at(self._clock())
+
     def remaining(self, entry: Entry) -> float:
         """Return how many seconds of its TTL are left."""
-        return entry.remaining(self._redis_clock.at(self._clock()))
+        return entry.remaining(self.time)
 
     def _keep_here(self, entry: Entry, ends: float) -> bool:
         # Each process draws its own moment, so that one of them loads, and the others find it in Redis.

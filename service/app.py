@@ -23,6 +23,7 @@ from coherence.settings import SettingsError
 from coherence.tasks import end
 from service.auth import Authentication, admin_only
 from service.boundary import Boundary, unrouted
+from service.cors import Cors
 from service.database import Database
 from service.health import Health
 from service.journal import Journal
@@ -93,6 +94,7 @@ def create_app(
             negotiation=negotiation,
             ttl=ttl,
             enabled=settings.cache_enabled,
+            youngest=0.0 if settings.cache_fresh_reads == "everyone" else coherence.timing.bound,
         )
 
     anomalies = cached(ANOMALIES, settings.cache_ttl_anomalies)
@@ -160,6 +162,7 @@ def create_app(
     app = Starlette(
         routes=[resource.route() for resource in resources],
         middleware=[
+            *([Middleware(Cors, origins=settings.origins)] if settings.origins else []),
             Middleware(Boundary, count=metrics.request),
             Middleware(Authentication, keys=settings.read_keys()),
         ],

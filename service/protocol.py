@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol, with a bound on the size of a request's head, and our form of error."""
+"""uvicorn's HTTP/1.1 protocol, with bounds on a request's URL and head, and our form of error."""
 
 from http import HTTPStatus
 
@@ -7,9 +7,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.problems import Problem
 
 HEAD_LIMIT = 32 * 1024
+URL_LIMIT = 8 * 1024
 
 
-class HeadTooLarge(Exception):  # noqa: N818 - it names what came
+class Refused(Exception):  # noqa: N818 - it names what became of the request
     """Ends the parsing of a request."""
 
 
@@ -19,7 +20,7 @@ class Protocol(HttpToolsProtocol):
     _in_head = True
     _unfinished = 0
     """Bytes that have come since the head began, or more: the last of them may be of the body."""
-    _too_large = False
+    _refusal: Problem | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
@@ -28,14 +29,22 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head and self._unfinished > HEAD_LIMIT and not self.transport.is_closing():
             # One endless header: the parser keeps it to itself until it ends.
-            self._too_large = True
+            self._refusal = _head_too_large()
             self.send_400_response("")
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the URL is there."""
+        super().on_url(url)
+        if len(self.url) > URL_LIMIT:
+            detail = f"the URL is longer than {URL_LIMIT} bytes"
+            self._refusal = Problem(HTTPStatus.REQUEST_URI_TOO_LONG, "uri-too-long", detail)
+            raise Refused
 
     def on_headers_complete(self) -> None:
         """The head is there: have the request handled."""
         if self._unfinished > HEAD_LIMIT and len(self.url) + _size(self.headers) > HEAD_LIMIT:
-            self._too_large = True
-            raise HeadTooLarge
+            self._refusal = _head_too_large()
+            raise Refused
         self._in_head = False
         super().on_headers_complete()
 
@@ -47,10 +56,7 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, and close the connection."""
-        problem = Problem(HTTPStatus.BAD_REQUEST, "malformed-request", msg)
-        if self._too_large:
-            detail = f"the request's head is larger than {HEAD_LIMIT} bytes"
-            problem = Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", detail)
+        problem = self._refusal or Problem(HTTPStatus.BAD_REQUEST, "malformed-request", msg)
         body = problem.as_json()
         head = (
             f"HTTP/1.1 {problem.status:d} {problem.status.phrase}\r\ncontent-type: application/problem+json\r\n"
@@ -58,6 +64,11 @@ class Protocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+def _head_too_large() -> Problem:
+    detail = f"the request's head is larger than {HEAD_LIMIT} bytes"
+    return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", detail)
 
 
 def _size(headers: list[tuple[bytes, bytes]]) -> int:

@@ -10,14 +10,12 @@ from pydantic import ByteSize, Field, SecretStr, ValidationInfo, field_validator
 from coherence.coding import CODINGS
 from coherence.policy import Policy
 from coherence.settings import CoherenceSettings
+from service import lists
 from service.auth import KeyRing
-from service.problems import Problem
-from service.queries import ANOMALIES
 
 RESERVED_CONNECTIONS = 2
 """Connections that loads leave to PUTs and health checks, unless told otherwise."""
 
-NONE = "none"
 MIB = 2**20
 
 
@@ -101,6 +99,11 @@ class ServiceSettings(CoherenceSettings):
         description="The content codings that clients may get, the one to prefer first: of zstd, br and gzip, parted "
         "by commas; `none` for no compression. With zstd, Redis holds bodies compressed, too.",
     )
+    cache_fresh_reads: Literal["admins", "everyone"] = Field(
+        "admins",
+        description="Whose `Cache-Control: no-cache` has an answer loaded for it. Others get one that was loaded "
+        "within CACHE_MAX_STALENESS_SECONDS.",
+    )
     put_ack_timeout_ms: int = Field(
         100,
         ge=0,
@@ -120,6 +123,11 @@ class ServiceSettings(CoherenceSettings):
         None,
         validate_default=True,
         description="A file with the API keys, in the form of API_KEYS or one role=key a line; instead of API_KEYS.",
+    )
+    cors_allow_origins: str = Field(
+        "",
+        description="The origins whose pages may use the API, parted by commas, as in https://ui.example.com; `*` for "
+        "all of them. Default: none.",
     )
     warm_queries: str = Field(
         "limit=100&offset=0&status=NEW limit=100&offset=0&min_score=0.8",
@@ -152,19 +160,19 @@ class ServiceSettings(CoherenceSettings):
     @field_validator("warm_queries")
     @classmethod
     def _are_queries(cls, value: str) -> str:
-        for text in _query_strings(value):
-            try:
-                ANOMALIES.ask(text, "")
-            except Problem as problem:
-                raise ValueError(f"{text.decode()!r} is no query of {ANOMALIES.path}: {problem.detail}") from None
+        lists.query_strings(value)
         return value
 
     @field_validator("cache_compression")
     @classmethod
     def _are_codings(cls, value: str) -> str:
-        codings = _codings(value)
-        if not set(codings) <= CODINGS.keys() or len(set(codings)) < len(codings):
-            raise ValueError(f"must be {NONE}, or some of {', '.join(CODINGS)}, each once")
+        lists.codings(value)
+        return value
+
+    @field_validator("cors_allow_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        lists.origins(value)
         return value
 
     @field_validator("db_max_concurrent_loads")
@@ -199,7 +207,7 @@ class ServiceSettings(CoherenceSettings):
     @property
     def codings(self) -> tuple[str, ...]:
         """The content codings that clients may get, the preferred one first."""
-        return _codings(self.cache_compression)
+        return lists.codings(self.cache_compression)
 
     @property
     def policy(self) -> Policy:
@@ -207,9 +215,14 @@ class ServiceSettings(CoherenceSettings):
         return Policy(until_ttl=self.cache_on_lease_loss == "ttl", stale_if_error=self.cache_stale_if_error_seconds)
 
     @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins whose pages may use the API."""
+        return lists.origins(self.cors_allow_origins)
+
+    @property
     def warm_query_strings(self) -> tuple[bytes, ...]:
         """The query strings to warm the cache with."""
-        return _query_strings(self.warm_queries)
+        return lists.query_strings(self.warm_queries)
 
     def read_keys(self) -> KeyRing:
         """Return the API keys, from the file where there is one."""
@@ -217,14 +230,6 @@ class ServiceSettings(CoherenceSettings):
             return KeyRing.parse(self.api_keys.get_secret_value())
         assert self.api_keys_file is not None  # noqa: S101 - validated
         return KeyRing.parse(_text_of(self.api_keys_file))
-
-
-def _query_strings(text: str) -> tuple[bytes, ...]:
-    return () if text == NONE else tuple(part.removeprefix("?").encode() for part in text.split())
-
-
-def _codings(text: str) -> tuple[str, ...]:
-    return () if text == NONE else tuple(part.strip() for part in text.split(","))
 
 
 def _text_of(path: Path) -> str:

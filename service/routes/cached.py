@@ -1,18 +1,17 @@
 """GET of what a Question describes: through the cache, with validators."""
 
-import math
 from functools import partial
 from http import HTTPStatus
 
 from starlette.types import Receive, Scope, Send
 
-from coherence.cache import Answer
+from coherence.cache import Answer, NotCached
 from coherence.changes import parse_generation
 from coherence.coherence import Coherence
 from coherence.loading import Content
 from coherence.query import Query
 from service.auth import ROLE, Role
-from service.cache_control import asks_for_fresh, bears_stale
+from service.cache_control import NOTHING_ASKED, Directives
 from service.database import Database
 from service.negotiation import Accepted, Negotiation
 from service.problems import Fault, Problem, invalid
@@ -26,7 +25,11 @@ KEPT_BY = {False: PRIVATE, True: NO_STORE}
 
 
 class Cached:
-    """An ASGI handler. `ttl` is in seconds; `enabled` is whether the cache may answer at all."""
+    """An ASGI handler. `ttl` is in seconds; `enabled` is whether the cache may answer at all.
+
+    `youngest` is the least age in seconds that a request may demand of an answer (admins' always are fresh); 0: any
+    request may have one that was loaded for it.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Cached:
         negotiation: Negotiation,
         ttl: float,
         enabled: bool,
+        youngest: float,
     ) -> None:
         self._question = question
         self._coherence = coherence
@@ -44,15 +48,16 @@ class Cached:
         self._negotiation = negotiation
         self._ttl = ttl
         self._enabled = enabled
+        self._youngest = youngest
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer a GET or HEAD."""
         query = self._question.ask(scope["query_string"], scope["path_params"].get(self._question.path_parameter, ""))
         bypass = "admin" if scope[ROLE] is Role.ADMIN else None if self._enabled else "disabled"
         at_least = 0
-        stale_if_error = math.inf
         known: list[bytes] = []
         codings: list[bytes] = []
+        control: list[bytes] = []
         for name, value in scope["headers"]:
             if name == b"if-none-match":
                 known.append(value)
@@ -61,10 +66,9 @@ class Cached:
             elif name == b"accept-encoding":
                 codings.append(value)
             elif name == b"cache-control":
-                if bypass is None and asks_for_fresh(value):
-                    bypass = "request"
-                stale_if_error = min(stale_if_error, bears_stale(value))
-        answer = await self.answer(query, bypass=bypass, at_least=at_least, stale_if_error=stale_if_error)
+                control.append(value)
+        directives = Directives.of(b",".join(control)) if control else NOTHING_ASKED
+        answer = await self.answer(query, directives, bypass=bypass, at_least=at_least)
         admin = bypass == "admin"
         forms = Forms.of(answer.kept) if answer.kept else Forms(answer.body, answer.etag, keep=KEPT_BY[admin])
         accepted = self._negotiation.accepted(b",".join(codings) if codings else None)
@@ -89,17 +93,24 @@ class Cached:
         return forms.coded(coding, await coder.code(answer.body, coding))
 
     async def answer(
-        self, query: Query, *, bypass: str | None = None, at_least: int = 0, stale_if_error: float = math.inf
+        self, query: Query, asked: Directives = NOTHING_ASKED, *, bypass: str | None = None, at_least: int = 0
     ) -> Answer:
-        """Return the answer to `query`. Raises the Problem of its load, and Overloaded."""
-        return await self._coherence.get_or_load(
-            query,
-            partial(self._load, query),
-            ttl=self._ttl,
-            bypass=bypass,
-            at_least=at_least,
-            stale_if_error=stale_if_error,
-        )
+        """Return the answer to `query`. Raises the Problem of its load, Overloaded, and the 504 Problem."""
+        if bypass is None and asked.max_age == 0 and self._youngest == 0:
+            bypass = "request"
+        try:
+            return await self._coherence.get_or_load(
+                query,
+                partial(self._load, query),
+                ttl=self._ttl if asked.store else 0.0,
+                bypass=bypass,
+                at_least=at_least,
+                max_age=max(asked.max_age, self._youngest),
+                only_cached=asked.only_cached,
+                stale_if_error=asked.stale_if_error,
+            )
+        except NotCached:
+            raise Problem(HTTPStatus.GATEWAY_TIMEOUT, "not-cached", "no cache has the answer") from None
 
     async def _load(self, query: Query) -> Content:
         return self._question.content(query, await self._database.rows(*self._question.statement(query)))

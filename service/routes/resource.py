@@ -13,6 +13,8 @@ from service.problems import Problem, not_found
 class Resource:
     """An ASGI application that has each method's requests handled. A HEAD is handled like a GET, its body left out.
 
+    An OPTIONS is told the methods.
+
     `template` is the path, at most one name in braces in it. The name's value may hold anything that the client has
     percent-encoded, slashes too; it is in `scope["path_params"]`.
     """
@@ -22,6 +24,7 @@ class Resource:
         self._handlers = dict(handlers)
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
+        self._handlers["OPTIONS"] = self._options
         self._allow = ", ".join(sorted(self._handlers)).encode()
         self._slashes = template.count("/")
 
@@ -43,6 +46,11 @@ class Resource:
                 headers=[(b"allow", self._allow)],
             )
         await handler(scope, receive, send)
+
+    async def _options(self, _: Scope, __: Receive, send: Send) -> None:
+        headers = [(b"allow", self._allow)]
+        await send({"type": "http.response.start", "status": HTTPStatus.NO_CONTENT, "headers": headers})
+        await send({"type": "http.response.body"})
 
     def _check_depth(self, scope: Scope) -> None:
         (value,) = scope["path_params"].values()

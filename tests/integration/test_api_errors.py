@@ -36,20 +36,31 @@ async def test_an_unknown_path_is_a_404(analyst: httpx2.AsyncClient) -> None:
 async def test_another_method_is_a_405_that_says_which(analyst: httpx2.AsyncClient) -> None:
     """All of them, in one `Allow`."""
     for method, path, allowed in (
-        ("POST", ANOMALIES, "GET, HEAD"),
-        ("DELETE", ANOMALIES, "GET, HEAD"),
-        ("OPTIONS", ANOMALIES, "GET, HEAD"),
-        ("PATCH", f"{ANOMALIES}/a-0001", "GET, HEAD, PUT"),
-        ("DELETE", f"{ANOMALIES}/a-0001", "GET, HEAD, PUT"),
-        ("PUT", "/api/v1/transactions/acc-1", "GET, HEAD"),
-        ("GET", "/api/v1/cache/invalidate", "POST"),
-        ("POST", "/api/v1/cache/stats", "GET, HEAD"),
-        ("POST", "/livez", "GET, HEAD"),
-        ("BREW", "/metrics", "GET, HEAD"),
+        ("POST", ANOMALIES, "GET, HEAD, OPTIONS"),
+        ("DELETE", ANOMALIES, "GET, HEAD, OPTIONS"),
+        ("PATCH", f"{ANOMALIES}/a-0001", "GET, HEAD, OPTIONS, PUT"),
+        ("DELETE", f"{ANOMALIES}/a-0001", "GET, HEAD, OPTIONS, PUT"),
+        ("PUT", "/api/v1/transactions/acc-1", "GET, HEAD, OPTIONS"),
+        ("GET", "/api/v1/cache/invalidate", "OPTIONS, POST"),
+        ("POST", "/api/v1/cache/stats", "GET, HEAD, OPTIONS"),
+        ("POST", "/livez", "GET, HEAD, OPTIONS"),
+        ("BREW", "/metrics", "GET, HEAD, OPTIONS"),
     ):
         response = await analyst.request(method, path)
         assert_problem(response, 405)
         assert response.headers["allow"] == allowed
+
+
+async def test_options_tells_the_methods(api: Api, analyst: httpx2.AsyncClient) -> None:
+    """To those who have a key; nobody needs one for what is open to all."""
+    for path, allowed in ((ANOMALIES, "GET, HEAD, OPTIONS"), ("/api/v1/cache/invalidate", "OPTIONS, POST")):
+        response = await analyst.options(path)
+        assert (response.status_code, response.headers["allow"], response.content) == (204, allowed, b"")
+        assert "content-length" not in response.headers
+    async with api.client(None) as stranger:
+        assert (await stranger.options(ANOMALIES)).status_code == 401
+        assert (await stranger.options("/livez")).headers["allow"] == "GET, HEAD, OPTIONS"
+    assert_problem(await analyst.options("/nothing"), 404)
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong-key-0123456789", ADMIN_KEY + "x"])

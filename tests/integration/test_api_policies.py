@@ -43,7 +43,9 @@ async def test_by_default_a_lost_lease_is_a_bypass(filled_url: str, redis_url: s
 
 async def test_with_ttl_a_lost_lease_leaves_the_ttl(filled_url: str, redis_url: str, cache_prefix: str) -> None:
     """What is kept is served, and marked; what is loaded is kept; the metric says that the promise does not hold."""
-    settings = settings_for(filled_url, redis_url, cache_prefix, cache_on_lease_loss="ttl")
+    settings = settings_for(
+        filled_url, redis_url, cache_prefix, cache_on_lease_loss="ttl", cache_fresh_reads="everyone"
+    )
     async with AsyncExitStack() as lease, running(settings) as api, api.client() as client:
         await lease.enter_async_context(leased(settings))
         await view_is(client, 1)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from service.protocol import HEAD_LIMIT
+from service.protocol import HEAD_LIMIT, URL_LIMIT
 from tests.support.api import ANOMALIES, run_to_end
 from tests.support.own_servers import OwnPostgres
 from tests.support.processes import ADMIN_KEY, ANALYST_KEY, Programs
@@ -189,6 +189,11 @@ async def test_what_is_no_http_is_answered_with_a_problem(programs: Programs, en
     assert (await exchange(api.port, b"nonsense\r\n\r\n"))[0] == 400
     assert (await exchange(api.port, b"GET / HTTP/1.1\r\nx: " + b"x" * (HEAD_LIMIT + 1) + b"\r\n\r\n"))[0] in {431, 0}
     assert (await exchange(api.port, b"GET / HTTP/1.1\r\nx: " + b"x" * (3 * HEAD_LIMIT)))[0] in {431, 0}
+    assert (await exchange(api.port, b"GET /" + b"x" * URL_LIMIT + b" HTTP/1.1\r\n\r\n"))[0] in {414, 0}
+    assert (await exchange(api.port, b"GET /" + b"x" * URL_LIMIT))[0] in {414, 0}
+    assert (await exchange(api.port, b"GET /?" + b"x" * (3 * HEAD_LIMIT)))[0] in {414, 0}
+    fair = b"GET /" + b"x" * (URL_LIMIT - 1) + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    assert (await exchange(api.port, fair))[0] == 404
     many = b"".join(b"x-%d: %s\r\n" % (n, b"x" * 100) for n in range(400))
     assert (await exchange(api.port, b"GET / HTTP/1.1\r\n" + many + b"\r\n"))[0] in {431, 0}
     async with api.client() as client:

@@ -186,15 +186,6 @@ async def test_the_role_is_not_taken_from_a_header(analyst: httpx2.AsyncClient) 
     assert "detail=admin" not in response.headers["cache-status"]
 
 
-async def test_a_request_may_ask_for_a_fresh_answer(analyst: httpx2.AsyncClient) -> None:
-    """With the usual directives; others change nothing."""
-    await analyst.get(ANOMALIES)
-    for directive in ("no-cache", "no-store", "max-age=0", "max-stale=5, No-Cache"):
-        response = await analyst.get(ANOMALIES, headers={"Cache-Control": directive})
-        assert status_of(response) == "fwd=bypass; detail=request"
-    assert status_of(await analyst.get(ANOMALIES, headers={"Cache-Control": "max-age=60"})) == "hit; detail=l1"
-
-
 async def test_a_hundred_requests_make_one_load(analyst: httpx2.AsyncClient) -> None:
     """Of a cold key, at once."""
     before = metric((await analyst.get("/metrics")).text, _LOADS)

@@ -59,6 +59,11 @@ def test_all_that_is_missing_is_told_at_once() -> None:
         ("CACHE_TTL_SHORT", "nan"),
         ("CACHE_L1_MAX_BYTES", "-1"),
         ("CACHE_L1_MAX_BYTES", "lots"),
+        ("CORS_ALLOW_ORIGINS", "ui.example.com"),
+        ("CORS_ALLOW_ORIGINS", "https://ui.example.com/"),
+        ("CORS_ALLOW_ORIGINS", "*, https://ui.example.com"),
+        ("CORS_ALLOW_ORIGINS", "null"),
+        ("CACHE_FRESH_READS", "nobody"),
         ("CACHE_COMPRESSION", "deflate"),
         ("CACHE_COMPRESSION", "gzip,gzip"),
         ("CACHE_COMPRESSION", "none,gzip"),
@@ -129,3 +134,11 @@ def test_codings_are_listed_in_the_order_of_preference(
 ) -> None:
     """CACHE_COMPRESSION, all of them by default."""
     assert load(monkeypatch, CACHE_COMPRESSION=value).codings == codings
+
+
+def test_origins_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CORS_ALLOW_ORIGINS, none by default."""
+    assert load(monkeypatch).origins == ()
+    several = load(monkeypatch, CORS_ALLOW_ORIGINS="https://ui.example.com, http://[::1]:3000")
+    assert several.origins == ("https://ui.example.com", "http://[::1]:3000")
+    assert load(monkeypatch, CORS_ALLOW_ORIGINS="*").origins == ("*",)
