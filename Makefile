@@ -3,8 +3,9 @@
 
 BIN := .venv/bin
 ARGS ?=
+MINUTES ?= 30
 
-.PHONY: help demo test chaos compose-test bench check format lock clean
+.PHONY: help demo test chaos soak compose-test bench check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is to make
@@ -21,6 +22,10 @@ test: ## Run every test on real servers; ARGS="-k word" for some of them
 chaos: ## Break whatever can break, and look for an old answer; ARGS="-k word" for some of the faults
 	@scripts/environment dev
 	CHAOS_REPORTS=.chaos $(BIN)/pytest tests/chaos -m chaos -rA $(ARGS)
+
+soak: ## Break things at random for MINUTES=30, and judge every answer; ARGS="--seed 7" draws others
+	@scripts/environment dev
+	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) $(ARGS)
 
 compose-test: ## Try compose.yaml for real, with Docker or with Podman and stand-in images; ARGS=--keep leaves it running
 	@scripts/environment dev

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.report import read_reports
+from tests.chaos.report import SOAK, read_reports
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "guarantees.md"
@@ -22,9 +22,9 @@ def lines_of(page: str) -> dict[str, list[str]]:
 
 
 def scenarios() -> list[str]:
-    """Return the names of the scenarios that there are."""
+    """Return the names of the scenarios that there are, and that of the soak."""
     sources = sorted(Path(__file__).parent.glob("test_*.py"))
-    return [name for source in sources for name in MARKER.findall(source.read_text())]
+    return [SOAK, *(name for source in sources for name in MARKER.findall(source.read_text()))]
 
 
 def measured(reports: Sequence[Mapping[str, Any]]) -> str:

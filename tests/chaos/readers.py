@@ -12,6 +12,7 @@ from coherence.clock import monotonic
 from tests.chaos.oracle import Read, Target
 from tests.support.processes import ANALYST_KEY
 
+NO_ROW = 404
 NO_ANSWER = 0
 """The status of a request whose connection was refused or broke."""
 AFTER_FAILURE_SECONDS = 0.02
@@ -79,12 +80,13 @@ class Line:
             self._answer.set_exception(error)
 
 
+Asked = Callable[[Read | Failure], None]
+
+
 class Readers:
     """Ask for `targets` in random order, `pace` seconds after the last answer; `asked` gets each answer."""
 
-    def __init__(
-        self, targets: Sequence[Target], random: Random, pace: float, asked: Callable[[Read | Failure], None]
-    ) -> None:
+    def __init__(self, targets: Sequence[Target], random: Random, pace: float, asked: Asked) -> None:
         self.tasks: list[asyncio.Task[None]] = []
         self.passing: list[asyncio.Task[None]] = []
         self._targets = targets

@@ -9,6 +9,8 @@ from typing import Any
 
 from tests.chaos.oracle import HITS, Oracle
 
+SOAK = "soak"
+"""The name of the run of random faults that lasts as long as asked."""
 PERCENTS = (50, 99, 99.9)
 
 
@@ -31,9 +33,13 @@ class Report:
     worst_by_phase: dict[str, float] = field(default_factory=dict)
     hits: dict[str, int] = field(default_factory=dict)
     layers: dict[str, int] = field(default_factory=dict)
-    failures: Counter[int] = field(default_factory=Counter)
+    failures: dict[int, int] = field(default_factory=dict)
     converged_after: list[float] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+
+    def failed(self, status: int) -> None:
+        """Count an answer other than a 200."""
+        self.failures[status] = self.failures.get(status, 0) + 1
 
     def take(self, oracle: Oracle) -> None:
         """Take what the oracle found."""
@@ -58,7 +64,7 @@ class Report:
         ]
         lines += [f"  worst while {phase}: {seconds:.3f} s" for phase, seconds in self.worst_by_phase.items()]
         if self.failures:
-            lines.append(f"  without an answer: {dict(self.failures)}")
+            lines.append(f"  without an answer: {self.failures}")
         if self.converged_after:
             lines.append(f"  newest everywhere after {max(self.converged_after):.3f} s")
         lines += [f"  {name}: {value:g}" for name, value in self.figures.items()]

@@ -16,25 +16,28 @@ not come to its end in half a minute.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Self
+from typing import Self, TypeVar
 
 from coherence.clock import monotonic
 from coherence.tasks import end
 from tests.chaos.fleet import PATIENCE_SECONDS, Fleet
 from tests.chaos.oracle import Oracle, Read, Target
-from tests.chaos.readers import Failure, Readers
+from tests.chaos.readers import Asked, Failure, Readers
 from tests.chaos.report import Report
 from tests.chaos.writer import TARGETS, Writer, fill
 
 PACE_SECONDS = 0.01
 QUIET = "quiet"
 HEALING = "healing"
+T = TypeVar("T")
+
 LEAST_COMMITS = 5
 """In a quiet phase."""
 
+MakeReaders = Callable[[Sequence[Target], Random, float, Asked], Readers]
 Run = Callable[..., "Trial"]
 """The fixture `run`: `run(fleet, seed=1)` is a trial of the test's scenario."""
 
@@ -49,17 +52,19 @@ class Trial:
         *,
         seed: int = 1,
         pace: float = PACE_SECONDS,
+        make_readers: MakeReaders = Readers,
         recorded: Callable[[Report], None] = lambda _: None,
     ) -> None:
         self.fleet = fleet
         self.name = name
-        self.phase = QUIET
+        self._phases: list[tuple[float, str]] = [(0.0, QUIET)]
+        """Since when there has been which."""
         self.report = Report(name, fleet.mode, fleet.bound)
         self.oracle: Oracle
         self.writer: Writer
         self._random = Random(seed)
         self._recorded = recorded
-        self._readers = Readers(TARGETS, self._random, pace, self._answered)
+        self._readers = make_readers(TARGETS, self._random, pace, self._answered)
         self._writing: asyncio.Task[None]
         self._allowances: list[tuple[float, frozenset[int]]] = [(0.0, frozenset())]
         """Which statuses other than 200 have been allowed since when."""
@@ -89,7 +94,21 @@ class Trial:
         if kind is None:
             self.check()
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is an oracle to be asked."""
+        return hasattr(self, "oracle")
+
     # -- phases
+
+    @property
+    def phase(self) -> str:
+        """What is going on."""
+        return self._phases[-1][1]
+
+    @phase.setter
+    def phase(self, name: str) -> None:
+        self._phases.append((monotonic(), name))
 
     async def quiet(self) -> None:
         """Nothing is broken: wait until every replica has answered from L1, and some replica from L2."""
@@ -171,13 +190,14 @@ class Trial:
 
     def _answered(self, answer: Read | Failure) -> None:
         if isinstance(answer, Failure):
-            self.report.failures[answer.status] += 1
-            if not any(answer.status in allowed for allowed in self._allowed_during(answer.started)):
+            self.report.failed(answer.status)
+            if not any(answer.status in allowed for allowed in _since(self._allowances, answer.started)):
                 self._unexpected.append(answer)
             return
-        outdated = self.oracle.judge(answer, self.phase)
+        outdated = self.oracle.judge(answer, _since(self._phases, answer.started)[0])
         self._answers[answer.replica] = self._answers.get(answer.replica, 0) + 1
-        self._hits.add((answer.replica, answer.layer))
+        if answer.started >= self._phases[-1][0]:
+            self._hits.add((answer.replica, answer.layer))
         if outdated > 0:
             self._last_outdated = max(self._last_outdated, answer.started)
         elif self.oracle.shows_newest(answer):
@@ -185,13 +205,6 @@ class Trial:
 
     def _allow(self, statuses: Collection[int]) -> None:
         self._allowances.append((monotonic(), frozenset(statuses)))
-
-    def _allowed_during(self, started: float) -> list[frozenset[int]]:
-        """Return what was allowed when a request was sent, and since."""
-        since = next(
-            place for place in range(len(self._allowances) - 1, -1, -1) if self._allowances[place][0] <= started
-        )
-        return [allowed for _, allowed in self._allowances[since:]]
 
     async def _until(self, look: Callable[[], bool], otherwise: str) -> None:
         def done() -> bool:
@@ -207,3 +220,9 @@ class Trial:
         await end(self._writing, *self._readers.tasks, *self._readers.passing)
         self.report.take(self.oracle)
         self._recorded(self.report)
+
+
+def _since(times: Sequence[tuple[float, T]], at: float) -> list[T]:
+    """Return what held at a time, and what has held since; `times` say since when which did."""
+    place = next(place for place in range(len(times) - 1, -1, -1) if times[place][0] <= at)
+    return [what for _, what in times[place:]]

@@ -1,0 +1,43 @@
+"""What a soak draws, and its picture."""
+
+from random import Random
+from xml.etree import ElementTree as ET
+
+from tests.chaos.faults.table import choices, draw
+from tests.chaos.oracle import Staleness
+from tests.chaos.plot import Curve, plot
+
+
+def test_the_same_seed_draws_the_same_faults() -> None:
+    """So that what was found is found again."""
+    drawn = [
+        [[each.name for each in draw(random, choices(), 2)] for _ in range(50)] for random in (Random(7), Random(7))
+    ]
+    assert drawn[0] == drawn[1]
+    assert {name for names in drawn[0] for name in names} > {"API paused", "Redis killed"}
+
+
+def test_faults_that_happen_at_once_harm_different_things() -> None:
+    """No process is broken in two ways, so that each can be mended."""
+    random = Random(1)
+    for _ in range(200):
+        drawn = draw(random, choices(), 2)
+        assert 1 <= len(drawn) <= 2
+        harmed = [each for choice in drawn for each in choice.harms]
+        assert len(harmed) == len(set(harmed))
+
+
+def test_a_curve_is_of_the_answers_outdated_for_at_least_so_long() -> None:
+    """As a share of all; those that were not outdated are not drawn."""
+    staleness = Staleness()
+    staleness.add(0.0, 90)
+    staleness.add(0.002, 9)
+    staleness.add(0.5)
+    curve = Curve("faults", staleness)
+    assert curve.points == [(0.002, 0.1), (0.5, 0.01)]
+    assert Curve("no fault", Staleness()).points == []
+    svg = plot("How outdated", [curve, Curve("no fault", Staleness())], 1.0)
+    text = "".join(ET.fromstring(svg).itertext())  # noqa: S314 - our own
+    assert "faults: of 100, at worst 0.500 s" in text
+    assert "no fault" not in text
+    assert "10 %" in text
