@@ -10,6 +10,7 @@ COMMANDS = {
     "migrate": ("anomaly_cache.commands:migrate", "Apply sql/ to the database: tables, schema coherence, triggers."),
     "seed": ("anomaly_cache.commands:seed", "Load made-up anomalies and transactions."),
     "demo": ("anomaly_cache.demo.command:demo", "Run the whole system on this machine, with data and a tour."),
+    "doctor": ("anomaly_cache.doctor.command:doctor", "Look for what is wrong, and say what helps."),
     "replicas": ("anomaly_cache.replicas:replicas", "List every API process and listener, and how it does."),
     "watch": ("anomaly_cache.watch:watch", "Show changes as they pass, and how long each took to every process."),
     "explain": ("anomaly_cache.explain:explain", "Say where a query's answer is cached, and what invalidated it."),

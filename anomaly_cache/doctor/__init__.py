@@ -1,0 +1,1 @@
+"""`anomaly-cache doctor`: what is wrong with a deployment, and what helps."""
