@@ -28,7 +28,6 @@ async def test_subscriptions_that_fall_silent(make_fleet: MakeFleet, run: Run) -
             assert proxy.subscribers() - silent.silent, "nobody found out"
 
 
-@pytest.mark.quick
 @pytest.mark.scenario("pubsub-late")
 async def test_messages_that_come_five_seconds_late(make_fleet: MakeFleet, run: Run) -> None:
     """Published messages are delayed by 5 s, while polls, L2 and new subscriptions are as fast as ever."""

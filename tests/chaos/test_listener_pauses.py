@@ -28,7 +28,6 @@ async def test_a_killed_listener(make_fleet: MakeFleet, run: Run) -> None:
         await bypassed(trial)
 
 
-@pytest.mark.quick
 @pytest.mark.scenario("listener-killed-standby")
 async def test_a_killed_listener_with_a_standby(make_fleet: MakeFleet, run: Run) -> None:
     """SIGKILL, with a standby: that serves within a second, every time, and the lease goes on."""

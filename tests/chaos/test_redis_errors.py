@@ -23,7 +23,6 @@ async def test_every_command_is_answered_after_three_seconds(make_fleet: MakeFle
             link.latency = 0.0
 
 
-@pytest.mark.quick
 @pytest.mark.scenario("redis-refuses")
 @pytest.mark.parametrize("kind", [ReadOnly, Full, Loading, Forbidden, Busy], ids=lambda kind: kind.name)
 async def test_a_redis_that_refuses(make_fleet: MakeFleet, run: Run, kind: type[RedisFault]) -> None:

@@ -23,6 +23,9 @@ class Pair:
 
     fleet: Fleet
     link: Proxy
+    """Through which the replica follows the primary."""
+    way_back: Proxy
+    """Through which the old primary follows the new one."""
     replica_url: str
     replica: Redis
 
@@ -48,7 +51,7 @@ class Pair:
         nodes = [*self.fleet.apis, *self.fleet.ears]
         self.link.resume()
         if old_follows:
-            await execute(self.fleet.redis, "REPLICAOF", "127.0.0.1", str(Proxy(self.replica_url).target[1]))
+            await execute(self.fleet.redis, "REPLICAOF", "127.0.0.1", str(self.way_back.port))
             lead(self.replica_url, nodes)
         else:
             await execute(self.replica, "REPLICAOF", "127.0.0.1", str(self.link.port))
@@ -73,9 +76,10 @@ async def pair(make_fleet: MakeFleet, own_room: ServerRoom) -> AsyncIterator[Pai
     fleet = await make_fleet(own_redis={"repl-diskless-sync-delay": "0"})
     link = await fleet.links.enter_async_context(Proxy(fleet.redis_url))
     server = own_room.valkey(repl_diskless_sync_delay="0")
+    way_back = await fleet.links.enter_async_context(Proxy(server.url))
     async with Redis.from_url(server.url) as replica:
         await execute(replica, "REPLICAOF", "127.0.0.1", str(link.port))
-        pair = Pair(fleet, link, server.url, replica)
+        pair = Pair(fleet, link, way_back, server.url, replica)
         await eventually(lambda: in_sync(pair), within=20.0)
         yield pair
 
@@ -135,12 +139,18 @@ async def test_the_listener_stays_with_the_old_primary(pair: Pair, run: Run) -> 
 
 @pytest.mark.scenario("redis-failover-old-primary-demoted")
 async def test_one_process_reads_from_the_demoted_primary(pair: Pair, run: Run) -> None:
-    """The old primary follows the new one, and one replica of the API goes on asking it."""
+    """The old primary follows the new one, until it does not, and one replica of the API goes on asking it."""
     fleet = pair.fleet
     async with run(fleet) as trial, trial.fault("demoted"):
-        await pair.lags(trial, unheard_by=pair.fleet.apis[1])
+        await pair.lags(trial, unheard_by=fleet.apis[1])
         await pair.promote(fleet.apis[1], *fleet.ears)
         await pair.reunite(old_follows=True)
         lead(fleet.own_redis.url, [fleet.apis[0]])
-        await trial.lasts(3 * fleet.bound)
+        await trial.lasts(2 * fleet.bound)
+        await trial.writer.pause()
+        pair.way_back.stall()
+        await trial.writer.change_all()
+        await without_lease(pair, 0)
+        pair.way_back.resume()
+        trial.writer.resume()
         lead(pair.replica_url, [fleet.apis[0]])

@@ -48,7 +48,6 @@ async def test_an_evicted_generation(make_fleet: MakeFleet, run: Run) -> None:
         trial.report.figures["evictions of the generation"] = evicting.evictions_of_the_generation
 
 
-@pytest.mark.quick
 @pytest.mark.scenario("redis-flushed")
 async def test_a_flushed_redis(make_fleet: MakeFleet, run: Run) -> None:
     """FLUSHALL, again and again."""
@@ -67,7 +66,6 @@ async def test_a_redis_that_comes_back_empty(make_fleet: MakeFleet, run: Run) ->
                 await trial.lasts(seconds)
 
 
-@pytest.mark.quick
 @pytest.mark.scenario("redis-snapshot-restored")
 async def test_an_old_snapshot(make_fleet: MakeFleet, run: Run) -> None:
     """A crash, and a start with what was saved before everything changed: its lease is good still."""
@@ -91,7 +89,6 @@ def clock(tmp_path: Path) -> FakeClock:
     return FakeClock(tmp_path)
 
 
-@pytest.mark.quick
 @pytest.mark.scenario("redis-clock-set-back")
 async def test_a_clock_that_is_set_back(make_fleet: MakeFleet, run: Run, clock: FakeClock) -> None:
     """Redis' clock goes back by an hour, and is set right later, while the listener lives."""
