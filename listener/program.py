@@ -30,7 +30,7 @@ from listener.sweeper import Sweeper
 LAST_SECONDS = 9.5
 """When a listener that was told to stop ends, whatever it waits for."""
 
-_REDIS_CONNECTIONS = 3  # one for the protocol, one for the sweeps, one to say that we are there
+_REDIS_CONNECTIONS = 2  # one for the sweeps, one to say that we are there
 
 
 async def serve(settings: ListenerSettings) -> int:
@@ -45,14 +45,24 @@ async def serve(settings: ListenerSettings) -> int:
         )
         return 1
     redis = connect(settings, connections=_REDIS_CONNECTIONS)
+    # The protocol has one of its own: in a failover, two could lead to two servers, and what is proven to one of them
+    # be said to the other.
+    protocol = connect(settings, connections=1)
     try:
-        return await _run(settings, redis, wire, log)
+        return await _run(settings, redis, protocol, wire, log)
     finally:
         wire.close()
         await redis.aclose()
+        await protocol.aclose()
 
 
-async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, log: structlog.stdlib.BoundLogger) -> int:
+async def _run(
+    settings: ListenerSettings,
+    redis: Redis,
+    protocol: Redis,
+    wire: socket.socket,
+    log: structlog.stdlib.BoundLogger,
+) -> int:
     loop = asyncio.get_running_loop()
     timing = Timing.from_bound(settings.cache_max_staleness_seconds)
     names = Names(settings.cache_prefix, database_of(redis))
@@ -69,7 +79,7 @@ async def _run(settings: ListenerSettings, redis: Redis, wire: socket.socket, lo
     sweeper = Sweeper(redis, names, timeout=timeout, observer=observe)
     listener = Listener(
         lambda: open_source(settings.source_url, limit=statement_limit(timing)),
-        key=GenerationKey(redis, names, timeout),
+        key=GenerationKey(protocol, names, timeout),
         sweeper=sweeper,
         lock=lock_key(_address(redis), settings.cache_prefix),
         timing=timing,
