@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
                 return
             self._head = bytes(self._buffer[:end])
             del self._buffer[: end + 4]
-            self._length = int(header(self._head, b"content-length"))
+            self._length = int(header(self._head, b"content-length") or 0)  # a 304 has none
         if len(self._buffer) >= self._length:
             body = bytes(self._buffer)
             self._buffer.clear()
@@ -85,15 +85,20 @@ async def connect(
     return connection
 
 
-async def get(port: int, target: str) -> tuple[bytes, bytes]:
-    """Return the head and the body of one answer, on a connection of its own. Raises BenchError where it is not 200."""
+async def ask(port: int, wire: bytes) -> tuple[bytes, bytes]:
+    """Return the head and the body of one answer, on a connection of its own."""
     done: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
     connection = await connect(port, lambda _, head, body: done.set_result((head, body)), done.set_exception)
     try:
-        connection.send(request(target))
-        head, body = await done
+        connection.send(wire)
+        return await done
     finally:
         connection.close()
+
+
+async def get(port: int, target: str) -> tuple[bytes, bytes]:
+    """Return the head and the body of one answer to our key. Raises BenchError where it is not 200."""
+    head, body = await ask(port, request(target))
     if not head.startswith(OK):
         raise BenchError(f"{target} was answered {head[:40].decode()}: {body[:200].decode()}")
     return head, body

@@ -30,6 +30,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def machine() -> dict[str, Any]:
     """Return what the figures depend on and the code does not say."""
     return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "processors": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -23,8 +23,8 @@ TEMPLATE = "seeded"
 
 
 @contextmanager
-def running(settings: Mapping[str, str]) -> Iterator[Servers]:
-    """Start both servers, Postgres with these settings beside its defaults, and end them. Raises ServerError."""
+def running(settings: Mapping[str, str], redis: Mapping[str, str] | None = None) -> Iterator[Servers]:
+    """Start both servers, each with these settings beside its defaults, and end them. Raises ServerError."""
     with tempfile.TemporaryDirectory(prefix="anomaly-cache-bench-") as name:
         directory = Path(name)
         directory.chmod(0o711)  # Postgres' account has to pass through
@@ -38,7 +38,8 @@ def running(settings: Mapping[str, str]) -> Iterator[Servers]:
             account=account,
             settings={"max_connections": "200", **settings},
         )
-        servers = Servers(postgres, Valkey(directory / "valkey", binary=find_valkey(), port=free_port()))
+        valkey = Valkey(directory / "valkey", binary=find_valkey(), port=free_port(), settings=redis)
+        servers = Servers(postgres, valkey)
         try:
             servers.start()
             yield servers
@@ -59,7 +60,7 @@ async def prepare(postgres: Postgres, rows: int) -> None:
 async def copy(postgres: Postgres, name: str) -> None:
     """Make the database `name` as a copy of `seeded`, which nobody may be connected to."""
     names = [sql.Identifier(each) for each in (name, TEMPLATE)]
-    await _command(postgres, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+    await _command(postgres, sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(*names))
 
 
 async def drop(postgres: Postgres, name: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +50,18 @@ def tree(process: psutil.Process) -> list[psutil.Process]:
 
 
 @asynccontextmanager
-async def system(servers: Servers, name: str, settings: Mapping[str, str]) -> AsyncIterator[System]:
-    """Start a listener and two replicas on a fresh copy of the seeded database; wait until they are ready.
+async def system(
+    servers: Servers,
+    name: str,
+    settings: Mapping[str, str],
+    *,
+    replicas: Sequence[Mapping[str, str]] = ({},) * REPLICAS,
+    served: Sequence[str] = (),
+) -> AsyncIterator[System]:
+    """Start a listener and replicas on a fresh copy of the seeded database; wait until they are ready.
 
-    `name` is the database's, and the prefix of the keys; `settings` go to all programs. Raises DemoError where
-    a program does not start.
+    `name` is the database's, and the prefix of the keys; `settings` go to all programs, those in `replicas` to one
+    replica each. `served` stands before a replica's command. Raises DemoError where a program does not start.
     """
     await copy(servers.postgres, name)
     with TemporaryDirectory(prefix="anomaly-cache-bench-logs-") as logs:
@@ -62,30 +69,30 @@ async def system(servers: Servers, name: str, settings: Mapping[str, str]) -> As
 
         def program(module: str, label: str, port: int, role: str, **settings: str) -> Program:
             url = servers.postgres.url_for(name, user=role, password=ROLE_PASSWORD)
-            environment = {**_environment(), **common, "DATABASE_URL": url, **settings}
-            command = [sys.executable, "-m", module]
+            environment = {**own_environment(), **common, "DATABASE_URL": url, **settings}
+            command = [*(served if module == "service" else ()), sys.executable, "-m", module]
             log = Path(logs) / f"{label}.log"
             return Program(Child(label, command, log=log, environment=environment, directory=Path(logs)), port)
 
         port = free_port()
         listener = program("listener", "listener", port, LISTENER_ROLE, LISTENER_HEALTH_PORT=str(port))
-        replicas = []
-        for number in range(1, REPLICAS + 1):
+        started = []
+        for number, own in enumerate(replicas, 1):
             port = free_port()
-            mine = {"API_PORT": str(port), "API_KEYS": f"analyst={API_KEY}", "WARM_QUERIES": "none"}
-            replicas.append(program("service", f"api-{number}", port, API_ROLE, **mine))
-        programs = [listener, *replicas]
+            mine = {"API_PORT": str(port), "API_KEYS": f"analyst={API_KEY}", "WARM_QUERIES": "none", **own}
+            started.append(program("service", f"api-{number}", port, API_ROLE, **mine))
+        programs = [listener, *started]
         try:
             for each in programs:
                 each.child.start()
             await until_ready(programs)
-            yield System(servers.postgres.url_for(name), servers, listener, tuple(replicas))
+            yield System(servers.postgres.url_for(name), servers, listener, tuple(started))
         finally:
             await stop(programs)
     await drop(servers.postgres, name)
 
 
-def _environment() -> dict[str, str]:
+def own_environment() -> dict[str, str]:
     """Our environment without any setting of the programs'."""
     known = {field.upper() for settings in PROGRAMS.values() for field in settings.model_fields}
     root = str(Path(__file__).resolve().parents[1])

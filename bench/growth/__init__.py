@@ -1,0 +1,1 @@
+"""What a change and an answer cost as things grow."""

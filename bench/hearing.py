@@ -1,0 +1,44 @@
+"""Hears the changes beside the processes, and when each was made and heard."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+
+from coherence.keys import Names
+from coherence.tasks import end
+
+
+class Hearing:
+    """A subscription to the changes."""
+
+    def __init__(self) -> None:
+        self._next: asyncio.Future[tuple[float, float]] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, url: str, prefix: str) -> AsyncIterator[Self]:
+        """Hear the changes of the deployment with this prefix."""
+        async with Redis.from_url(url) as redis, redis.pubsub() as subscription:
+            await subscription.subscribe(Names(prefix).changes)
+            hearing = cls()
+            task = asyncio.create_task(hearing._listen(subscription))
+            try:
+                yield hearing
+            finally:
+                await end(task)
+
+    def next(self) -> "asyncio.Future[tuple[float, float]]":
+        """Return when the next change was made and when it was heard, in seconds of the wall clock, to be awaited."""
+        self._next = asyncio.get_running_loop().create_future()
+        return self._next
+
+    async def _listen(self, subscription: PubSub) -> None:
+        async for message in subscription.listen():
+            if message["type"] == "message" and self._next is not None and not self._next.done():
+                self._next.set_result((json.loads(message["data"])["made_at_us"] / 1e6, time.time()))
