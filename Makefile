@@ -33,6 +33,7 @@ compose-test: ## Try compose.yaml for real, with Docker or with Podman and stand
 
 bench: ## Measure speed, freshness, writes and growth in 20 minutes, on an idle machine; ARGS=--quick for a look
 	@scripts/environment dev
+	@scripts/tools bench
 	@$(BIN)/python -m bench $(ARGS)
 
 bench-hit-rate: ## Measure the hit rate under writes, on an idle machine; takes 4 minutes

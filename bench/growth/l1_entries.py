@@ -10,6 +10,7 @@ from bench.sections import Advance
 from coherence.cache import Cache
 from coherence.changes import Bump, Change
 from coherence.clock import RedisClock, monotonic
+from coherence.coder import Coder
 from coherence.entry import Entry, etag_of
 from coherence.events import ignore
 from coherence.gate import Gate
@@ -36,7 +37,7 @@ async def measure(advance: Advance) -> list[dict[str, Any]]:
         view.subscribed()
         view.polled(view.poll(monotonic()), 1, HOUR)
         l1 = L1(L1_BYTES)
-        l2 = L2(Redis(), Names(), ignore, 1.0)
+        l2 = L2(Redis(), Names(), ignore, 1.0, Coder((), l1, ignore))
         l2.suspended = True
         cache = Cache(
             view=view, redis_clock=RedisClock(), l1=l1, l2=l2, gate=Gate(1, 1.0), clock=monotonic, observer=ignore
