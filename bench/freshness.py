@@ -154,9 +154,10 @@ def render(result: Mapping[str, Any]) -> str:
     )
     return (
         f"{result['updates']:,} updates of single rows, one after the other, by a direct connection.\n"
-        "Every process has the row in its L1, and is asked when the message of the change has been heard beside it,\n"
-        "and again until it answers with the new row: it is *fresh* since that request was sent, at the latest. The\n"
-        "*answer* takes a read of Postgres besides. A bump may come before the COMMIT has returned: a negative time.\n\n"
+        "Every process has the row in its L1, and is asked when the message of the change has been heard beside\n"
+        "it, and again until it answers with the new row: it is *fresh* since that request was sent, at the latest.\n"
+        "The *answer* takes a read of Postgres besides. A bump may come before the COMMIT has returned: a negative\n"
+        "time.\n\n"
         f"{table(['processes, stage', 'p50 ms', 'p99 ms', 'max ms'], rows)}\n"
         f"Aimed at, {FRESH}: {aims}.\n"
     )

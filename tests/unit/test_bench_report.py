@@ -22,7 +22,7 @@ from tests.support.documents import DOCS
 SENT = Sent(requests=1000, seconds=2.0, bytes=1, errors=0, p50=10, p99=20, p999=30)
 
 
-def turn(rps: float, cpu: float = 50.0) -> dict[str, float]:
+def turn(rps: float, cpu: float = 50.0) -> dict[str, Any]:
     """A turn's figures."""
     return {"rps": rps, "p50": 1, "p99": 2, "p999": 3, "cpu": cpu, "mib": 4}
 
