@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from coherence.auditor import Sampler
 from coherence.clock import Clock, RedisClock
 from coherence.entry import Entry
 from coherence.events import Bypassed, Hit, Joined, Missed, Observer, Unproven
@@ -61,7 +62,8 @@ class Cache:
     """One process' reads.
 
     `fleet_patience` is how long another process' load is waited for, in seconds; `refresh_ahead` is the last part of an
-    entry's TTL in which a hit has it loaded anew, as a share of it. 0 turns each off.
+    entry's TTL in which a hit has it loaded anew, as a share of it. 0 turns each off. `sampler` is told of each
+    hit that was proven fresh.
     """
 
     def __init__(
@@ -76,8 +78,10 @@ class Cache:
         observer: Observer,
         fleet_patience: float = 0.0,
         refresh_ahead: float = 0.0,
+        sampler: Sampler | None = None,
     ) -> None:
         self._view = view
+        self._sampler = sampler
         self._l1 = l1
         self._clock = clock
         self._observe = observer
@@ -176,6 +180,8 @@ class Cache:
         unproven: Literal["ttl"] | None = None
         if not self._view.proves(namespace, self._clock()):
             self._observe(Unproven(namespace, unproven := "ttl"))
+        elif self._sampler is not None:
+            self._sampler.hit(entry, layer)
         age = entry.ttl - left
         return Answer(entry.body, entry.etag, layer, ttl=left, age=age, kept=kept, unproven=unproven)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from coherence.acknowledgements import Acknowledgements
+from coherence.auditor import Auditor, Reread
 from coherence.backplane import Backplane
 from coherence.cache import Answer, Cache
 from coherence.changes import Change
@@ -58,7 +59,8 @@ class Coherence:
     processes after a change, `kept_changes` the changed rows that are remembered. `fleet_patience` (seconds) bounds the
     wait for another process' load, `refresh_ahead` is the last part of a TTL in which a hit has its answer loaded anew;
     0 turns each off. `codings` are those that bodies may be compressed with; with zstd among them, Redis holds them so.
-    `policy` says what is served though it cannot be proven fresh. `observer` gets every event.
+    `policy` says what is served though it cannot be proven fresh. `audit_rate` is the share of hits that `reread` looks
+    at again. `observer` gets every event.
     """
 
     def __init__(
@@ -73,6 +75,8 @@ class Coherence:
         refresh_ahead: float = 0.1,
         codings: Sequence[str] = (ZSTD,),
         policy: Policy = PROVEN_ONLY,
+        audit_rate: float = 0.0,
+        reread: Reread | None = None,
         observer: Observer = ignore,
         clock: Clock = monotonic,
     ) -> None:
@@ -112,16 +116,19 @@ class Coherence:
             observer=observer,
             on_answer=self._l2.resume,
         )
+        gate = Gate(max_loads, LOAD_PATIENCE_SECONDS)
+        self.auditor = Auditor(self.view, timing, reread, gate=gate, clock=clock, observer=observer) if reread else None
         self._cache = Cache(
             view=self.view,
             redis_clock=redis_clock,
             l1=self.l1,
             l2=self._l2,
-            gate=Gate(max_loads, LOAD_PATIENCE_SECONDS),
+            gate=gate,
             clock=clock,
             observer=observer,
             fleet_patience=fleet_patience,
             refresh_ahead=refresh_ahead,
+            sampler=self.auditor.sampler(audit_rate) if self.auditor else None,
         )
         self._stale = StaleIfError(
             policy.stale_if_error,
@@ -156,6 +163,8 @@ class Coherence:
             asyncio.create_task(self.backplane.poll(), name="backplane-poll"),
             asyncio.create_task(self.backplane.acknowledge(), name="backplane-acknowledge"),
         ]
+        if self.auditor is not None:
+            tasks.append(asyncio.create_task(self.auditor.run(), name="auditor"))
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:

@@ -6,6 +6,7 @@ Events of the hit path are plain calls with little in them: an observer should d
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from coherence.audit import Finding
 from coherence.changes import Bump
 from coherence.view import Polled, Received
 
@@ -156,8 +157,24 @@ class Acknowledged:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """A hit was looked at again."""
+
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class AuditDropped:
+    """A hit that was to be looked at again was not, for want of time or of a free place to load in."""
+
+    namespace: str
+
+
 Event = (
     Hit
+    | Audited
+    | AuditDropped
     | Unproven
     | Missed
     | Bypassed

@@ -31,7 +31,8 @@ from service.metrics import Metrics
 from service.multiprocess import share_metrics
 from service.negotiation import Negotiation
 from service.presence import Describe, LatestApplied
-from service.queries import ANOMALIES, ANOMALY, NAMESPACES, TRANSACTIONS, Question
+from service.queries import ANOMALIES, ANOMALY, NAMESPACES, QUESTIONS, TRANSACTIONS, Question
+from service.rereading import Rereading
 from service.routes.cached import Cached
 from service.routes.changes import Invalidate, SetStatus
 from service.routes.explain import Explain
@@ -81,6 +82,8 @@ def create_app(
         refresh_ahead=settings.cache_refresh_ahead,
         codings=settings.codings,
         policy=settings.policy,
+        audit_rate=settings.cache_audit_rate,
+        reread=Rereading(QUESTIONS, database) if settings.cache_audit_rate else None,
         observer=observe,
     )
 

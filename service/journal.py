@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from coherence import events
+from coherence.audit import Outcome
 from coherence.changes import Change
 from coherence.coalescing import Coalescing, Tally
 from coherence.policy import PROVEN_ONLY, Policy
@@ -46,6 +47,8 @@ class Journal:
                 self._troubles.add(f"redis {operation} failed", error)
             case events.Rejected():
                 self._troubles.add(f"cache entry of {event.namespace} was no use", event.reason)
+            case events.Audited(finding=finding) if finding.outcome is Outcome.VIOLATION:
+                self._log.error("audit violation", **finding.facts)
             case events.Shed():
                 self._troubles.add("load refused", f"too many loads for {event.namespace}")
             case events.Acknowledged(received=received, expected=expected) if received < expected:

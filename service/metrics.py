@@ -12,6 +12,7 @@ from coherence import events
 from coherence.coherence import Coherence
 from coherence.presence import Traffic
 from coherence.view import Received
+from service.audit_metrics import AuditMetrics
 from service.database import Database
 from service.durations import Durations
 from service.instruments import Instruments
@@ -49,12 +50,15 @@ class Metrics:
                 self._children_of_hits(namespace, layer)
             for verdict in ("spared", "dropped"):
                 made.judged.labels(namespace, verdict)
+        audit = AuditMetrics(self._registry, self._namespaces)
         self._forgotten = 0
         self._requests: dict[tuple[str, str, int], tuple[Counter, Durations]] = {}
         self._durations: dict[tuple[str, str], Durations] = {}
         self._take: dict[type, Callable[[Any], None]] = {
             events.Hit: self._hit,
             events.Unproven: self._unproven,
+            events.Audited: audit.audited,
+            events.AuditDropped: audit.dropped,
             events.Missed: self._missed,
             events.Bypassed: self._bypassed,
             events.Joined: self._joined,

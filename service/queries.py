@@ -11,7 +11,7 @@ from coherence.loading import Content
 from coherence.query import Query
 from coherence.rows import AtLeast, Equals, Page, Scope
 from service.parameters import Limit, Offset, Parameters, Score, Status, Text, parse_query_string, validate
-from service.problems import Fault, invalid, not_found
+from service.problems import Fault, Problem, invalid, not_found
 
 PARSED_QUERIES = 1024
 """How many requests' parameters are remembered in checked form."""
@@ -94,8 +94,22 @@ class Question(ABC):
             if self.path_parameter in given:
                 raise invalid(Fault(self.path_parameter, "stands in the path"))
             given[self.path_parameter] = path_value
+        return self._query(given)
+
+    def _query(self, given: Mapping[str, object]) -> Query:
         parameters = validate(self.parameters, given).model_dump()
         return Query(self.namespace, parameters, self.scope(parameters))
+
+    def query(self, parameters: Mapping[str, object]) -> Query | None:
+        """Return the query with these parameters; None where they are not of this question."""
+        try:
+            return self._query(parameters)
+        except Problem:
+            return None
+
+    def asks(self, query: Query) -> bool:
+        """Tell whether `query` is one of this question's."""
+        return query.namespace == self.namespace and query.parameters.keys() == self.parameters.model_fields.keys()
 
     @abstractmethod
     def scope(self, parameters: Mapping[str, Scalar]) -> Scope:
@@ -264,7 +278,9 @@ TRANSACTIONS = Listing(
     filters={"account_id": Filter("account_id")},
 )
 
-NAMESPACES = frozenset(question.namespace for question in (ANOMALIES, ANOMALY, TRANSACTIONS))
+QUESTIONS = (ANOMALIES, ANOMALY, TRANSACTIONS)
+
+NAMESPACES = frozenset(question.namespace for question in QUESTIONS)
 """What `POST /api/v1/cache/invalidate` and the metrics' labels know."""
 
 ANNOUNCED = ("transaction_id", "account_id", "status", "score", "detected_at")

@@ -74,6 +74,14 @@ class ServiceSettings(CoherenceSettings):
         description="When Postgres cannot be read, answer with what was right at most this many seconds ago, marked as "
         "stale; 0 for never.",
     )
+    cache_audit_rate: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of the cache's answers that are read from Postgres again, afterwards, to find out whether "
+        "they were right; at most 50 a second.",
+    )
     cache_l1_max_bytes: ByteSize = Field(
         ByteSize(64 * MIB),
         ge=0,
