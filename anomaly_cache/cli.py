@@ -14,6 +14,10 @@ COMMANDS = {
     "replicas": ("anomaly_cache.replicas:replicas", "List every API process and listener, and how it does."),
     "watch": ("anomaly_cache.watch:watch", "Show changes as they pass, and how long each took to every process."),
     "explain": ("anomaly_cache.explain:explain", "Say where a query's answer is cached, and what invalidated it."),
+    "audit": (
+        "anomaly_cache.audit:audit",
+        "Read cached answers from Postgres again: were they right?",
+    ),
     "invalidate": ("anomaly_cache.invalidate:invalidate", "Make every cache forget one namespace."),
     "config": ("anomaly_cache.config:config", "Print the effective settings, secrets hidden."),
 }

@@ -108,6 +108,16 @@ def stamp_of(front: bytes) -> int | None:
     return parse_generation(fields[1]) if len(fields) > 2 and fields[0] == VERSION else None  # noqa: PLR2004
 
 
+def text_of(front: bytes) -> str | None:
+    """Return the parameters, as a query's text, of the entry that begins like this, None where it is not one of ours.
+
+    Its first HEADER_MAX_LENGTH bytes are enough.
+    """
+    header, end, _ = front.partition(b"\n")
+    fields = header.split(b" ", 9)
+    return fields[9].decode(errors="replace") if end and len(fields) > 9 and fields[0] == VERSION else None  # noqa: PLR2004
+
+
 def _page_as_wire(page: Page | None) -> bytes:
     # A blank in compact JSON stands within a string, where it may be written like this.
     return json.dumps(page and page.as_wire(), separators=(",", ":")).replace(" ", "\\u0020").encode()

@@ -44,8 +44,8 @@ _GROUPS: tuple[tuple[str, str, type[CoherenceSettings]], ...] = (
     ),
     ("The listener", "Read by `anomaly-cache listener` and `python -m listener`.", ListenerSettings),
     (
-        "migrate, seed and invalidate",
-        "Read by `anomaly-cache migrate`, `seed` and `invalidate`. `make demo` heeds no setting: it makes its own.",
+        "migrate, seed, audit and invalidate",
+        "Read by `anomaly-cache migrate`, `seed`, `audit` and `invalidate`. `make demo` heeds no setting: it makes its own.",
         AdminSettings,
     ),
 )

@@ -88,6 +88,8 @@ def test_alerts_cover_what_can_go_wrong() -> None:
         "CacheListenerWithoutStandby",
         "CacheLeaseMissing",
         "CacheStalenessAboveBound",
+        "CacheAuditViolation",
+        "CacheListenerDeaf",
         "CacheTableNotWatched",
         "CacheInvalidationSlow",
         "CacheFenceSlow",
