@@ -14,7 +14,7 @@ CONNECT_SECONDS = 10
 
 
 class AdminSettings(CoherenceSettings):
-    """Where Postgres is for `migrate`, `seed`, `audit` and `invalidate`, and the passwords of the roles that `migrate` makes."""
+    """Where Postgres is for commands that are no servers, and the passwords of the roles that `migrate` makes."""
 
     database_url: SecretStr = Field(
         description="Where Postgres is: postgresql://user:password@host:port/database. For migrate and seed, its user "

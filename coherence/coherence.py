@@ -130,7 +130,7 @@ class Coherence:
             refresh_ahead=refresh_ahead,
             sampler=self.auditor.sampler(audit_rate) if self.auditor else None,
         )
-        self._stale = StaleIfError(
+        self.stale = StaleIfError(
             policy.stale_if_error,
             view=self.view,
             redis_clock=redis_clock,
@@ -195,12 +195,12 @@ class Coherence:
             )
         except Unavailable:
             within = stale_if_error if bypass is None else 0.0
-            kept = await self._stale.find(query, at_least=at_least, within=within)
+            kept = await self.stale.find(query, at_least=at_least, within=within)
             if kept is None:
                 raise
             return kept
         if answer.layer == "db":
-            self._stale.in_use = False
+            self.stale.in_use = False
         return answer
 
     async def explain(self, query: Query) -> Explanation:
@@ -241,14 +241,5 @@ class Coherence:
     def staleness_bound(self) -> float:
         """How old an answer that is given now can be at most, in seconds: see `policy.staleness_bound`."""
         return staleness_bound(
-            self.view, self.policy, self._clock(), longest_ttl=self.l1.longest_ttl, failing=self._stale.in_use
-        )
-
-    @property
-    def stale_left(self) -> float:
-        """For how many seconds what is kept may still stand in for a database that does not answer; 0 for none."""
-        return (
-            max(0.0, self.view.proven + self.policy.stale_if_error - self._clock())
-            if self.policy.stale_if_error
-            else 0.0
+            self.view, self.policy, self._clock(), longest_ttl=self.l1.longest_ttl, failing=self.stale.in_use
         )

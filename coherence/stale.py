@@ -36,6 +36,11 @@ class StaleIfError:
         self._clock = clock
         self._observe = observer
 
+    @property
+    def left(self) -> float:
+        """For how many more seconds what is kept may stand in for a database that does not answer; 0 for none."""
+        return max(0.0, self._view.proven + self.seconds - self._clock()) if self.seconds else 0.0
+
     async def find(self, query: Query, *, at_least: int, within: float) -> Answer | None:
         """Return what is kept of `query`, known to have been right `within` seconds ago; None where nothing is.
 

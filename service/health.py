@@ -68,7 +68,7 @@ class Health:
             "warming": self._warming.state,
             "tasks": "ok" if failed is None else f"{failed} died",
         }
-        if missing == "postgres" and self._coherence.stale_left > 0 and failed is None and self._warming.settled:
+        if missing == "postgres" and self._coherence.stale.left > 0 and failed is None and self._warming.settled:
             return Report("degraded", checks)
         if missing is not None or failed is not None or not self._warming.settled:
             return Report("unready", checks)
