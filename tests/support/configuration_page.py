@@ -45,7 +45,7 @@ _GROUPS: tuple[tuple[str, str, type[CoherenceSettings]], ...] = (
     ("The listener", "Read by `anomaly-cache listener` and `python -m listener`.", ListenerSettings),
     (
         "migrate, seed, audit and invalidate",
-        "Read by the commands `migrate`, `seed`, `audit` and `invalidate`. `make demo` heeds no setting: it makes its own.",
+        "Read by the commands of these names. `make demo` heeds no setting: it makes its own.",
         AdminSettings,
     ),
 )
