@@ -10,10 +10,18 @@ from tests.chaos.trial import Run
 
 @pytest.mark.scenario("pubsub-killed")
 async def test_subscriptions_that_redis_ends(make_fleet: MakeFleet, run: Run) -> None:
-    """CLIENT KILL TYPE pubsub, again and again."""
+    """CLIENT KILL TYPE pubsub, again and again; and once, with a change of everything before they are back."""
     fleet = await make_fleet(own_redis=True)
-    async with run(fleet) as trial, trial.fault("killed"), SubscriptionsKilled(fleet.redis).broken():
-        await trial.lasts(3 * fleet.bound)
+    killing = SubscriptionsKilled(fleet.redis)
+    async with run(fleet) as trial, trial.fault("killed"):
+        async with killing.broken():
+            await trial.lasts(2 * fleet.bound)
+        await trial.writer.pause()
+        for _ in range(3):
+            await killing.strike()
+            await trial.writer.change_all()
+            await trial.lasts(1.5 * fleet.bound)
+        trial.writer.resume()
 
 
 @pytest.mark.quick

@@ -1,9 +1,12 @@
 """What every fault has."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import ClassVar
+from typing import ClassVar, NoReturn
+
+from coherence.tasks import end
 
 
 class Fault(ABC):
@@ -28,3 +31,31 @@ class Fault(ABC):
             yield
         finally:
             await self.heal()
+
+
+class Repeated(Fault):
+    """A fault that strikes again and again, `every` so many seconds."""
+
+    every: float
+    _striking: asyncio.Task[NoReturn] | None = None
+
+    async def start(self) -> None:
+        """Strike, and go on striking."""
+        await self.strike()
+        self._striking = asyncio.create_task(self._strike_again(), name=self.name)
+
+    async def heal(self) -> None:
+        """Strike no more. Raises what a strike has raised."""
+        assert self._striking is not None
+        await end(self._striking)
+        if not self._striking.cancelled():
+            self._striking.result()
+
+    @abstractmethod
+    async def strike(self) -> None:
+        """Break it for a moment."""
+
+    async def _strike_again(self) -> NoReturn:
+        while True:
+            await asyncio.sleep(self.every)
+            await self.strike()

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import psycopg
 
-from tests.chaos.faults.fault import Fault
+from tests.chaos.faults.fault import Fault, Repeated
 from tests.support.processes import Program
 from tests.support.proxy import Proxy
 from tests.support.redis_proxy import Command, Meddling, RedisProxy
@@ -54,29 +54,17 @@ class ListenerPaused(Fault):
 
 
 @dataclass
-class ListenKilled(Fault):
+class ListenKilled(Repeated):
     """Postgres ends the sessions of the listeners, again and again."""
 
     name: ClassVar[str] = "LISTEN killed"
     database_url: str
     every: float = 0.4
-    _killing: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin to end them."""
-        self._killing = asyncio.create_task(self._kill())
-
-    async def heal(self) -> None:
-        """End no more of them."""
-        assert self._killing is not None
-        self._killing.cancel()
-        await asyncio.gather(self._killing, return_exceptions=True)
-
-    async def _kill(self) -> None:
+    async def strike(self) -> None:
+        """End them."""
         async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:
-            while True:
-                await connection.execute(END_SESSIONS)
-                await asyncio.sleep(self.every)
+            await connection.execute(END_SESSIONS)
 
 
 @dataclass

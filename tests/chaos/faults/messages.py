@@ -7,35 +7,23 @@ from typing import ClassVar
 
 from redis.asyncio import Redis
 
-from tests.chaos.faults.fault import Fault
+from tests.chaos.faults.fault import Fault, Repeated
 from tests.support.processes import Program
 from tests.support.redis_proxy import Command, Meddling, Push, RedisProxy
 from tests.support.waiting import eventually
 
 
 @dataclass
-class SubscriptionsKilled(Fault):
+class SubscriptionsKilled(Repeated):
     """Redis ends every subscription, again and again."""
 
     name: ClassVar[str] = "subscriptions killed"
     redis: Redis
     every: float = 0.3
-    _killing: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin to kill."""
-        self._killing = asyncio.create_task(self._kill())
-
-    async def heal(self) -> None:
-        """Kill no more."""
-        assert self._killing is not None
-        self._killing.cancel()
-        await asyncio.gather(self._killing, return_exceptions=True)
-
-    async def _kill(self) -> None:
-        while True:
-            await self.redis.client_kill_filter(_type="pubsub")
-            await asyncio.sleep(self.every)
+    async def strike(self) -> None:
+        """End them."""
+        await self.redis.client_kill_filter(_type="pubsub")
 
 
 @dataclass

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from coherence.keys import Names
-from tests.chaos.faults.fault import Fault
+from tests.chaos.faults.fault import Fault, Repeated
 from tests.support.own_servers import OwnValkey
 from tests.support.waiting import eventually
 
@@ -36,75 +36,59 @@ class RedisFault(Fault):
 
 
 @dataclass
-class GenerationDeleted(RedisFault):
+class GenerationDeleted(RedisFault, Repeated):
     """DEL of the generation, again and again."""
 
     name: ClassVar[str] = "generation deleted"
     every: float = 0.1
-    _deleting: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin to delete."""
-        self._deleting = asyncio.create_task(self._delete())
-
-    async def heal(self) -> None:
-        """Delete no more."""
-        assert self._deleting is not None
-        self._deleting.cancel()
-        await asyncio.gather(self._deleting, return_exceptions=True)
-
-    async def _delete(self) -> None:
-        while True:
-            await self.redis.delete(self.names.generation)
-            await asyncio.sleep(self.every)
+    async def strike(self) -> None:
+        """Delete it."""
+        await self.redis.delete(self.names.generation)
 
 
 @dataclass
-class Flushed(GenerationDeleted):
+class Flushed(RedisFault, Repeated):
     """FLUSHALL, again and again."""
 
     name: ClassVar[str] = "flushed"
     every: float = 0.4
 
-    async def _delete(self) -> None:
-        while True:
-            await self.redis.flushall()
-            await asyncio.sleep(self.every)
+    async def strike(self) -> None:
+        """Flush it."""
+        await self.redis.flushall()
 
 
 @dataclass
-class Evicting(RedisFault):
+class Evicting(RedisFault, Repeated):
     """Memory is full of other keys under `allkeys-lru`, more of which are written all the time."""
 
     name: ClassVar[str] = "evicting"
+    every: float = 0.01
     evictions_of_the_generation: int = 0
-    _writing: asyncio.Task[None] | None = None
+    _written: int = 0
 
     async def start(self) -> None:
-        """Begin to write."""
+        """Leave little memory, and begin to fill it."""
         used = int((await self.redis.info("memory"))["used_memory"])
         await self.redis.config_set("maxmemory-policy", "allkeys-lru")
         await self.redis.config_set("maxmemory-samples", 1)
         await self.redis.config_set("maxmemory", used + 200_000)
-        self._writing = asyncio.create_task(self._write())
+        await super().start()
 
     async def heal(self) -> None:
         """Write no more; there is room again."""
-        assert self._writing is not None
-        self._writing.cancel()
-        await asyncio.gather(self._writing, return_exceptions=True)
+        await super().heal()
         await self.redis.config_set("maxmemory", 0)
         await self.redis.config_set("maxmemory-policy", "noeviction")
 
-    async def _write(self) -> None:
-        number = 0
-        while True:
-            for _ in range(20):
-                number += 1
-                await self.redis.set(f"other:{number}", "x" * 10_000)
-            if not await self.redis.exists(self.names.generation):
-                self.evictions_of_the_generation += 1
-            await asyncio.sleep(0.01)
+    async def strike(self) -> None:
+        """Write 200 kB, and look for the generation."""
+        for _ in range(20):
+            self._written += 1
+            await self.redis.set(f"other:{self._written}", "x" * 10_000)
+        if not await self.redis.exists(self.names.generation):
+            self.evictions_of_the_generation += 1
 
 
 @dataclass
