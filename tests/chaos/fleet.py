@@ -18,7 +18,7 @@ from typing import Self
 import psycopg
 
 from anomaly_cache.migrate import migrate
-from tests.acceptance.system import System
+from tests.acceptance.system import System, sample
 from tests.support.own_servers import OwnPostgres, OwnValkey, ServerRoom
 from tests.support.processes import Program, Programs
 from tests.support.proxy import Proxy
@@ -111,6 +111,23 @@ class Fleet(System):
     async def connect(self) -> psycopg.AsyncConnection:
         """Return a superuser's connection to Postgres, past the proxies, in autocommit."""
         return await psycopg.AsyncConnection.connect(self.database_url, autocommit=True)
+
+    async def listener_metric(self, name: str, **labels: str) -> float:
+        """Return a sample of the listeners' metrics, added up over them; 0 where there is none."""
+        total = 0.0
+        for ear in self.ears:
+            async with ear.program.client() as client:
+                total += sample((await client.get("/metrics")).text, name, labels)
+        return total
+
+    async def audited(self) -> None:
+        """Wait until the listener has looked at the triggers, and found all well, after this call."""
+        before = await self.listener_metric("listener_renewals_total", outcome="renewed")
+
+        async def renewed() -> bool:
+            return await self.listener_metric("listener_renewals_total", outcome="renewed") >= before + 2
+
+        await eventually(renewed, within=30)
 
     async def _link(self, url: str) -> Proxy:
         return await self.links.enter_async_context(Proxy(url))

@@ -3,7 +3,8 @@
 A writer changes rows one at a time and tells of each commit when it is sent (`begins`) and when it has returned
 (`commits`). Each answer shows rows in versions. It is *outdated* by the time that had passed, when its request was
 sent, since the commit of a newer version had returned; and it is a **violation** if that is more than the bound,
-wherever it came from. So is a version that never was, or was not written yet.
+wherever it came from. So is a version that never was, or was not written yet. A version below zero is a row that is
+not there.
 
 Nothing is kept of an answer that is right but counts: ten million take no more memory than ten. (`bench.oracle` judges
 pages of lists whose rows move, afterwards and with everything in memory.)
@@ -30,7 +31,7 @@ class Target:
 
     def shows(self, version: int) -> bool:
         """Tell whether a row is shown when it has this version."""
-        return self.parity is None or version % 2 == self.parity
+        return version > 0 and (self.parity is None or version % 2 == self.parity)
 
 
 class Read(NamedTuple):
@@ -218,7 +219,7 @@ class Oracle:
     def _outdated(self, read: Read, key: str) -> float:
         row, shown = self._rows[key], read.rows.get(key)
         if shown is None:
-            since = None if read.target.parity is None else row.without_since(read.target.shows, read.ended)
+            since = row.without_since(read.target.shows, read.ended)
         else:
             since = row.outdated_since(shown, read.ended) if read.target.shows(shown) else None
         return math.inf if since is None else max(0.0, read.started - since)

@@ -15,6 +15,7 @@ from tests.support.processes import ANALYST_KEY
 NO_ROW = 404
 NO_ANSWER = 0
 """The status of a request whose connection was refused or broke."""
+NO_ROW = 404
 AFTER_FAILURE_SECONDS = 0.02
 LINES = 2
 """Connections to each replica, beside the one of the reader that goes around."""
@@ -58,8 +59,10 @@ class Line:
             self.close()
             return Failure(self._replica, target, started, monotonic(), NO_ANSWER, repr(error))
         ended = monotonic()
+        status = int(head.split(b" ", 2)[1])
+        if status == NO_ROW:
+            return Read(self._replica, target, started, ended, "db", {})
         if not head.startswith(OK):
-            status = int(head.split(b" ", 2)[1])
             return Failure(self._replica, target, started, ended, status, body.decode(errors="replace"))
         layer = header(head, b"cache-status").rpartition(b"detail=")[2].decode()
         return Read(self._replica, target, started, ended, layer, versions_of(body))

@@ -73,6 +73,7 @@ class Trial:
         self._answers: dict[int, int] = {}
         self._hits: set[tuple[int, str]] = set()
         self._fresh: set[tuple[int, Target]] = set()
+        self._kept: set[tuple[int, Target]] = set()
         self._last_outdated = 0.0
 
     async def __aenter__(self) -> Self:
@@ -142,11 +143,22 @@ class Trial:
         mended = self._last_outdated = monotonic()
         await self.writer.pause()
         await self.lasts(self.fleet.bound)
+        await self.shown()
+        self.report.converged_after.append(self._last_outdated - mended)
+        self.writer.resume()
+
+    async def shown(self) -> None:
+        """Wait until every replica has shown the newest version of every row, while nothing is written."""
         self._fresh.clear()
         everywhere = self._replicas * len(TARGETS)
         await self._until(lambda: len(self._fresh) == everywhere, "not every replica shows the newest versions")
-        self.report.converged_after.append(self._last_outdated - mended)
-        self.writer.resume()
+
+    async def cached(self) -> None:
+        """Wait until every replica has answered whatever is asked from its L1, while nothing is written."""
+        self._kept.clear()
+        there = [target for target in TARGETS if any(self.oracle.newest(key) > 0 for key in target.keys)]
+        wanted = {(replica, target) for replica in range(self._replicas) for target in there}
+        await self._until(lambda: self._kept >= wanted, "not everything is answered from the replicas' own caches")
 
     async def lasts(self, seconds: float) -> None:
         """Let the phase last; fails at once where the writer or a reader has ended, or the promise was broken."""
@@ -198,6 +210,8 @@ class Trial:
         self._answers[answer.replica] = self._answers.get(answer.replica, 0) + 1
         if answer.started >= self._phases[-1][0]:
             self._hits.add((answer.replica, answer.layer))
+        if answer.layer == "l1":
+            self._kept.add((answer.replica, answer.target))
         if outdated > 0:
             self._last_outdated = max(self._last_outdated, answer.started)
         elif self.oracle.shows_newest(answer):

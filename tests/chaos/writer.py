@@ -1,7 +1,7 @@
 """A writer that changes rows behind the API's back, a version after the other, and tells the oracle."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 import psycopg
@@ -72,6 +72,17 @@ class Writer:
             for key in self._keys:
                 await self._commit(connection, key)
 
+    async def change(
+        self, keys: Sequence[str], commit: Callable[[int], Awaitable[object]], *, gone: bool = False
+    ) -> None:
+        """Have `commit` give these rows their next version, which it is called with; `gone`: have it remove them."""
+        self._version += 1
+        for key in keys:
+            self._oracle.begins(key, -self._version if gone else self._version, monotonic())
+        await commit(self._version)
+        for key in keys:
+            self._oracle.commits(key, monotonic())
+
     async def run(self) -> None:
         """Write."""
         while True:
@@ -92,8 +103,6 @@ class Writer:
             await asyncio.sleep(self._random.uniform(0, 1.2 * self._oracle.bound))
 
     async def _commit(self, connection: psycopg.AsyncConnection, key: str) -> None:
-        self._version += 1
-        version = self._version
-        self._oracle.begins(key, version, monotonic())
-        await connection.execute(_UPDATE, (str(version), STATUSES[version % 2], key))
-        self._oracle.commits(key, monotonic())
+        await self.change(
+            [key], lambda version: connection.execute(_UPDATE, (str(version), STATUSES[version % 2], key))
+        )
