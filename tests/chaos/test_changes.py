@@ -28,6 +28,9 @@ from tests.chaos.writer import fill
 from tests.support.own_servers import ServerRoom
 from tests.support.waiting import eventually
 
+BOUND = 2.0
+"""Seconds; longer than elsewhere, for everything has to be cached before each change."""
+
 
 async def ready(trial: Trial) -> None:
     """All is cached, and nothing that happened before will drop it: what does is the change to come."""
@@ -51,7 +54,7 @@ async def each_is_shown(trial: Trial, ways: Sequence[Way]) -> None:
 @pytest.mark.scenario("statements")
 async def test_every_statement_is_seen(make_fleet: MakeFleet, run: Run) -> None:
     """INSERT, UPDATE, DELETE, MERGE, ON CONFLICT, COPY, TRUNCATE, CTE, cascade, trigger, the poorest role."""
-    fleet = await make_fleet(own_postgres=True)
+    fleet = await make_fleet(own_postgres=True, bound=BOUND)
     await fleet.sql(SURROUNDINGS)
     async with run(fleet) as trial, trial.fault("statements"):
         await each_is_shown(trial, STATEMENTS)
@@ -60,7 +63,7 @@ async def test_every_statement_is_seen(make_fleet: MakeFleet, run: Run) -> None:
 @pytest.mark.scenario("unannounced")
 async def test_what_triggers_cannot_tell_is_seen(make_fleet: MakeFleet, run: Run) -> None:
     """Writes past the triggers: as a replica, with triggers off or gone, by ALTER TABLE."""
-    fleet = await make_fleet()
+    fleet = await make_fleet(bound=BOUND)
     async with run(fleet) as trial, trial.fault("unannounced"):
         await each_is_shown(trial, UNANNOUNCED)
 
@@ -68,7 +71,7 @@ async def test_what_triggers_cannot_tell_is_seen(make_fleet: MakeFleet, run: Run
 @pytest.mark.scenario("tables-replaced")
 async def test_another_table_is_seen(make_fleet: MakeFleet, run: Run) -> None:
     """DROP and CREATE, and a table that takes the place of another."""
-    fleet = await make_fleet()
+    fleet = await make_fleet(bound=BOUND)
     async with run(fleet) as trial, trial.fault("tables"):
         await each_is_shown(trial, TABLES)
 
@@ -76,7 +79,7 @@ async def test_another_table_is_seen(make_fleet: MakeFleet, run: Run) -> None:
 @pytest.mark.scenario("detached-concurrently")
 async def test_a_partition_that_is_being_detached_is_gone(make_fleet: MakeFleet, run: Run) -> None:
     """DETACH CONCURRENTLY hides the rows at once; it is done when the last reader from before has ended."""
-    fleet = await make_fleet()
+    fleet = await make_fleet(bound=BOUND)
     async with run(fleet) as trial:
         await fleet.sql(PARTITIONED)
         async with trial.fault("detaching"), await fleet.connect() as owner, await fleet.connect() as reader:
@@ -102,7 +105,7 @@ async def test_a_partition_that_is_being_detached_is_gone(make_fleet: MakeFleet,
 @pytest.mark.scenario("replicated")
 async def test_replicated_changes_are_seen(make_fleet: MakeFleet, run: Run, own_room: ServerRoom) -> None:
     """What a subscriber of another server's logical replication applies is announced as any change."""
-    fleet = await make_fleet(own_postgres=True)
+    fleet = await make_fleet(own_postgres=True, bound=BOUND)
     source = own_room.postgres()
     await migrate(source.url)
     await fill(source.url)
@@ -143,18 +146,17 @@ async def applied(connection: psycopg.AsyncConnection, way: Way, version: int) -
 @pytest.mark.scenario("partitions")
 async def test_partitions_are_seen(make_fleet: MakeFleet, run: Run) -> None:
     """Writes to a partition past its parent; partitions that come and go."""
-    fleet = await make_fleet()
+    fleet = await make_fleet(bound=BOUND)
     async with run(fleet) as trial:
         await fleet.sql(PARTITIONED)
         async with trial.fault("partitions"):
             await each_is_shown(trial, PARTITIONS)
 
 
-@pytest.mark.quick
 @pytest.mark.scenario("no-change")
 async def test_what_changes_nothing_drops_nothing(make_fleet: MakeFleet, run: Run) -> None:
     """What was rolled back, touched no row or another table leaves every answer in the replicas' own caches."""
-    fleet = await make_fleet()
+    fleet = await make_fleet(bound=5.0)
     async with run(fleet) as trial, await fleet.connect() as connection:
         await trial.writer.pause()
         await ready(trial)
