@@ -140,6 +140,25 @@ class Cache:
             return await self._shared(query, max_age)
         return await self._fetch(query, load, ttl, stale=kept is not None, max_age=max_age)
 
+    def peek(self, query: Query, at_least: int = 0) -> tuple[Kept, float] | None:
+        """Return what L1 has for `query`, and for how many seconds it could still be served; None where it may not be.
+
+        It asks what `get_or_load` asks, and may be served as that would (I1). No hit is reported: whoever makes one of
+        it does that. All that has more to it than being served (it cannot be proven fresh, it is to be refreshed, a
+        change has ended it) is left to `get_or_load`, which the caller goes on to.
+        """
+        view, now = self._view, self._clock()
+        if at_least > view.generation or not view.proves(query.namespace, now):
+            return None
+        kept = self._l1.get(query.key)
+        if kept is None or now >= kept.refresh_at or kept.entry.query != query:
+            return None
+        if kept.judged != view.generation and not (
+            view.unaffected(query, kept.judged, kept.entry.page) and self._loading.spares(kept)
+        ):
+            return None
+        return kept, kept.ends - now
+
     async def _shared(self, query: Query, max_age: float) -> Answer:
         found, _ = await self._loading.look(query, after=self._loading.time - max_age)
         if found is None:

@@ -24,7 +24,7 @@ from coherence.gate import Gate, Unavailable
 from coherence.generation import GenerationKey
 from coherence.history import History
 from coherence.keys import Names
-from coherence.l1 import L1
+from coherence.l1 import L1, Kept
 from coherence.l2 import L2
 from coherence.loading import Load
 from coherence.policy import PROVEN_ONLY, Policy, staleness_bound
@@ -202,6 +202,10 @@ class Coherence:
         if answer.layer == "db":
             self.stale.in_use = False
         return answer
+
+    def peek(self, query: Query, at_least: int = 0) -> tuple[Kept, float] | None:
+        """See `Cache.peek`."""
+        return self._cache.peek(query, at_least)
 
     async def explain(self, query: Query) -> Explanation:
         """See `Explainer.explain`."""

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
+import structlog
+import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -25,6 +27,10 @@ from service.auth import Authentication, admin_only
 from service.boundary import Boundary, unrouted
 from service.cors import Cors
 from service.database import Database
+from service.fast.application import Application
+from service.fast.contract import differences
+from service.fast.hits import Hits
+from service.fast.protocol import HITS
 from service.health import Health
 from service.journal import Journal
 from service.metrics import Metrics
@@ -88,6 +94,8 @@ def create_app(
     )
 
     negotiation = Negotiation(settings.codings)
+    keys = settings.read_keys()
+    hits = Hits(keys=keys, coherence=coherence, metrics=metrics, accepted=negotiation.accepted)
 
     def cached(question: Question, ttl: float) -> Cached:
         return Cached(
@@ -98,6 +106,7 @@ def create_app(
             ttl=ttl,
             enabled=settings.cache_enabled,
             youngest=0.0 if settings.cache_fresh_reads == "everyone" else coherence.timing.bound,
+            learn=hits.learn,
         )
 
     anomalies = cached(ANOMALIES, settings.cache_ttl_anomalies)
@@ -160,20 +169,31 @@ def create_app(
             supervision.stop()
             await end(sampling, announcing, warming_up)
             await close(servers)
+            metrics.hand_over()
             journal.flush()
 
-    app = Starlette(
+    app = Application(
+        hits,
+        shared={HITS: hits} if settings.http_fast_path == "auto" and _uvicorn_is_known() else {},
         routes=[resource.route() for resource in resources],
         middleware=[
             *([Middleware(Cors, origins=settings.origins)] if settings.origins else []),
             Middleware(Boundary, count=metrics.request),
-            Middleware(Authentication, keys=settings.read_keys()),
+            Middleware(Authentication, keys=keys),
         ],
         exception_handlers={HTTPException: unrouted},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _uvicorn_is_known() -> bool:
+    found = differences()
+    if found:
+        log: structlog.stdlib.BoundLogger = structlog.get_logger("service")
+        log.warning("HTTP_FAST_PATH is off: this uvicorn is another", uvicorn=uvicorn.__version__, differences=found)
+    return not found
 
 
 def configure_logs(settings: ServiceSettings) -> None:

@@ -43,7 +43,7 @@ def api() -> None:
 
     \b
     Several workers on one port:
-      uvicorn --factory service.app:create --workers 4 --no-access-log
+      uvicorn --factory service.app:create --workers 4 --no-access-log --http service.fast.protocol:Protocol
     """  # noqa: D301 - click wants the character
     try:
         settings = ServiceSettings.load()

@@ -17,6 +17,7 @@ from service.database import Database
 from service.durations import Durations
 from service.instruments import Instruments
 from service.multiprocess import collector
+from service.tally import Tally
 
 ERRORS = ("get", "set", "decode", "turn", "publish", "presence")
 CAUSES = frozenset(
@@ -54,6 +55,7 @@ class Metrics:
         self._forgotten = 0
         self._requests: dict[tuple[str, str, int], tuple[Counter, Durations]] = {}
         self._durations: dict[tuple[str, str], Durations] = {}
+        self._tallies: dict[tuple[str, str, str, int], Tally] = {}
         self._take: dict[type, Callable[[Any], None]] = {
             events.Hit: self._hit,
             events.Unproven: self._unproven,
@@ -93,6 +95,15 @@ class Metrics:
             found = self._durations[route, method] = Durations(self._made.request_seconds.labels(route, method))
         return found
 
+    def tally(self, namespace: str, route: str, method: str, status: int) -> Tally:
+        """Return what counts requests by `method`, one of METHODS, that L1 answers: as hits and as requests."""
+        found = self._tallies.get((namespace, route, method, status))
+        if found is None:
+            requests, durations = self._children_of_requests(route, method, status)
+            hits = self._children_of_hits(namespace, "l1")
+            found = self._tallies[namespace, route, method, status] = Tally((requests, *hits), durations)
+        return found
+
     def _children_of_requests(self, route: str, method: str, status: int) -> tuple[Counter, Durations]:
         known = method if method in METHODS else OTHER
         children = self._made.requests.labels(route, known, str(status)), self.durations(route, known)
@@ -119,11 +130,18 @@ class Metrics:
         made.max_staleness.set(coherence.timing.bound)
         made.redis_up.set(coherence.backplane.reachable)
         made.database_up.set(database.available)
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """Show what was counted since the last time and is not shown at once."""
+        for tally in self._tallies.values():
+            tally.hand_over()
         for durations in self._durations.values():
             durations.hand_over()
 
     def traffic(self, coherence: Coherence) -> Traffic:
         """Return what this process has answered so far, and what its own cache holds."""
+        self.hand_over()
         made = self._made
         by_layer = total(made.layer_hits, "layer")
         return Traffic(

@@ -14,7 +14,7 @@ class Refused(Exception):  # noqa: N818 - it names what became of the request
     """Ends the parsing of a request."""
 
 
-class Protocol(HttpToolsProtocol):
+class LimitedProtocol(HttpToolsProtocol):
     """Answers a malformed request with a problem document, and one with an endless head too."""
 
     _in_head = True
@@ -42,10 +42,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there: have the request handled."""
-        if self._unfinished > HEAD_LIMIT and len(self.url) + _size(self.headers) > HEAD_LIMIT:
-            self._refusal = _head_too_large()
-            raise Refused
-        self._in_head = False
+        self.end_head()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -53,6 +50,13 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head = True
         self._unfinished = 0
+
+    def end_head(self) -> None:
+        """Take it that the head is there. Raises Refused."""
+        if self._unfinished > HEAD_LIMIT and len(self.url) + _size(self.headers) > HEAD_LIMIT:
+            self._refusal = _head_too_large()
+            raise Refused
+        self._in_head = False
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, and close the connection."""

@@ -13,7 +13,7 @@ A response's header fields are `fixed`, then `varying`; `lines` are the fixed on
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from coherence.cache import Answer
 from coherence.coding import LEAST_BYTES
@@ -79,6 +79,8 @@ class Forms:
         self._keep = keep
         self._coded = coded
         self._made: dict[str, Representation] = {}
+        self.recent: Any = None
+        """Responses made of them a moment ago, for whoever answers the next request."""
 
     @classmethod
     def of(cls, kept: Kept) -> "Forms":

@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 
 from coherence.deadline import leave_within
 from service.app import create_app
+from service.fast.protocol import Protocol
 from service.multiprocess import share_metrics
-from service.protocol import Protocol
 from service.settings import ServiceSettings
 
 GOODBYE_SECONDS = 6

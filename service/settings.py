@@ -121,6 +121,12 @@ class ServiceSettings(CoherenceSettings):
     )
     api_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all.")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 for any that is free.")
+    http_fast_path: Literal["auto", "off"] = Field(
+        "auto",
+        description="auto: hits in the process' own cache are answered by the server's HTTP protocol, before any "
+        "application is called, if the uvicorn that runs is one that this was made for. "
+        "off: they are answered by the application, as all else is.",
+    )
     api_keys: SecretStr | None = Field(
         None,
         description="The API keys, as role=key,role=key. Roles: analyst, admin. "

@@ -1,5 +1,6 @@
 """GET of what a Question describes: through the cache, with validators."""
 
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
@@ -28,7 +29,8 @@ class Cached:
     """An ASGI handler. `ttl` is in seconds; `enabled` is whether the cache may answer at all.
 
     `youngest` is the least age in seconds that a request may demand of an answer (admins' always are fresh); 0: any
-    request may have one that was loaded for it.
+    request may have one that was loaded for it. `learn` is told of each request that the cache may answer: its scope,
+    what it asks, and its route's template.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Cached:
         ttl: float,
         enabled: bool,
         youngest: float,
+        learn: Callable[[Scope, Query, str], None],
     ) -> None:
         self._question = question
         self._coherence = coherence
@@ -49,6 +52,7 @@ class Cached:
         self._ttl = ttl
         self._enabled = enabled
         self._youngest = youngest
+        self._learn = learn
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer a GET or HEAD."""
@@ -69,6 +73,8 @@ class Cached:
                 control.append(value)
         directives = Directives.of(b",".join(control)) if control else NOTHING_ASKED
         answer = await self.answer(query, directives, bypass=bypass, at_least=at_least)
+        if bypass is None:
+            self._learn(scope, query, self._question.path)
         admin = bypass == "admin"
         forms = Forms.of(answer.kept) if answer.kept else Forms(answer.body, answer.etag, keep=KEPT_BY[admin])
         accepted = self._negotiation.accepted(b",".join(codings) if codings else None)

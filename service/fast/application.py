@@ -1,0 +1,38 @@
+"""The ASGI application: plain hits are answered here, all else by Starlette."""
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from service.fast.hits import Hits
+from service.fast.table import target_of
+
+
+class Application(Starlette):
+    """Starlette, with the hit path ahead of it. `state` is what the server is to know of us from its start on."""
+
+    def __init__(self, hits: Hits, *, shared: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self._hits = hits
+        self._shared = shared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or run the lifespan."""
+        if scope["type"] == "http":
+            method = scope["method"]
+            if method in {"GET", "HEAD"} and "raw_path" in scope and not scope.get("root_path"):
+                started = perf_counter()
+                target = target_of(scope["raw_path"], scope["query_string"])
+                ready = self._hits.find(target, method, scope["headers"])
+                if ready is not None:
+                    start = {"type": "http.response.start", "status": ready.status, "headers": list(ready.headers)}
+                    await send(start)
+                    await send({"type": "http.response.body", "body": ready.body})
+                    ready.tally.add(perf_counter() - started)
+                    return
+        elif scope["type"] == "lifespan" and "state" in scope:
+            scope["state"].update(self._shared)
+        await super().__call__(scope, receive, send)

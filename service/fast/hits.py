@@ -1,0 +1,94 @@
+"""Which requests are plain hits, and what is answered to them: without routing, validation or a database.
+
+A request is one if it carries an analyst's key, its target was validated before, and L1 has an answer that is proven
+fresh. Whatever else a request holds that could matter sends it the long way, which gives every other answer.
+"""
+
+from collections.abc import Callable, Iterable
+from math import ceil
+
+from starlette.types import Scope
+
+from coherence.changes import parse_generation
+from coherence.coherence import Coherence
+from coherence.query import Query
+from service.auth import HEADER, KeyRing, Role
+from service.fast.recent import Asked, Ready, Recent
+from service.fast.table import Known, Table, target_of
+from service.metrics import Metrics
+from service.negotiation import Accepted
+from service.representation import Forms, as_lines, hit_headers
+from service.responses import Header
+
+_ENCODING = b"accept-encoding"
+_MATTERS = frozenset({HEADER, _ENCODING, b"if-none-match", b"cache-generation", b"cache-control", b"origin"})
+
+
+class Hits:
+    """One process' plain hits. `accepted` reads an Accept-Encoding header."""
+
+    def __init__(
+        self, *, keys: KeyRing, coherence: Coherence, metrics: Metrics, accepted: Callable[[bytes | None], Accepted]
+    ) -> None:
+        self._keys = keys
+        self._coherence = coherence
+        self._metrics = metrics
+        self._accepted = accepted
+        self._table = Table()
+
+    def learn(self, scope: Scope, query: Query, template: str) -> None:
+        """Take it that the request of `scope`, a valid GET or HEAD of the route `template`, asks `query`."""
+        if "raw_path" in scope and not scope.get("root_path"):
+            self._table.learn(target_of(scope["raw_path"], scope["query_string"]), Known(query, template))
+
+    def find(self, target: bytes, method: str, headers: Iterable[Header]) -> Ready | None:
+        """Return the answer to a GET or HEAD that is a plain hit, None where it is none. The caller counts it."""
+        key = encoding = None
+        known: tuple[bytes, ...] = ()
+        at_least = 0
+        for name, value in headers:
+            if name not in _MATTERS:
+                continue
+            if name == HEADER and key is None:
+                key = value
+            elif name == _ENCODING and encoding is None:
+                encoding = value
+            elif name == b"if-none-match":
+                known = (*known, value)
+            elif name == b"cache-generation" and (generation := parse_generation(value.strip())) is not None:
+                at_least = max(at_least, generation)
+            else:
+                return None
+        if key is None or self._keys.role_of(key) is not Role.ANALYST:
+            return None
+        meant = self._table.get(target)
+        return None if meant is None else self._answer(meant, at_least, (meant.template, method, encoding, known))
+
+    def _answer(self, meant: Known, at_least: int, asked: Asked) -> Ready | None:
+        found = self._coherence.peek(meant.query, at_least)
+        if found is None:
+            return None
+        kept, left = found
+        forms = Forms.of(kept)
+        age = kept.entry.ttl - left
+        recent: Recent | None = forms.recent
+        if recent is None or recent.age != int(age) or recent.ttl != ceil(left):
+            recent = forms.recent = Recent(int(age), ceil(left))
+        ready = recent.get(asked)
+        if ready is None:
+            ready = self._compose(forms, age, left, meant, asked)
+            if ready is not None:
+                recent.put(asked, ready)
+        return ready
+
+    def _compose(self, forms: Forms, age: float, left: float, meant: Known, asked: Asked) -> Ready | None:
+        template, method, encoding, known = asked
+        accepted = self._accepted(encoding)
+        chosen = forms.best(accepted)
+        if chosen is None:
+            return None
+        varying = hit_headers("l1", age, left)
+        response = forms.respond(chosen, head=method == "HEAD", known=known, accepted=accepted, varying=varying)
+        lines = response.lines + as_lines(response.varying) + b"\r\n"
+        tally = self._metrics.tally(meant.query.namespace, template, method, response.status)
+        return Ready(response.status, response.headers, lines, response.body, tally)
