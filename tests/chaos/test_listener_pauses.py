@@ -92,29 +92,32 @@ async def test_a_renewal_that_is_held_up(make_fleet: MakeFleet, run: Run) -> Non
                 await renewal.holds()
                 async with ListenerPaused(fleet.listeners[0]).broken():
                     await trial.writer.change_all()
-                    await trial.lasts(0.75 * fleet.bound)
+                    await trial.lasts(fleet.bound / 2)  # the lease before is good still: this one would prolong it
                     await renewal.heal()
                     await trial.lasts(1.5 * fleet.bound)
                 await trial.lasts(fleet.bound / 2)
                 trial.writer.resume()
 
 
-@pytest.mark.scenario("listener-paused-after-fence")
-async def test_a_listener_that_stops_between_fence_and_renewal(make_fleet: MakeFleet, run: Run) -> None:
-    """It is stopped when its fence is back, for longer than the lease, and renews when it runs on."""
-    fleet = await make_fleet()
-    link, listener = fleet.ears[0].postgres, fleet.listeners[0]
+@pytest.mark.scenario("listener-held-after-fence")
+async def test_a_listener_that_is_held_up_between_fence_and_renewal(make_fleet: MakeFleet, run: Run) -> None:
+    """Its fence is back, and the next answer of Postgres is late; when it has renewed, it hears nothing for a while."""
+    fleet, proxy = await make_meddled(make_fleet, listener={"REDIS_TIMEOUT_MS": "5000"})
+    link = fleet.ears[0].postgres
     async with run(fleet) as trial:
-        for seconds in (0.5 * fleet.bound, 2 * fleet.bound):
-            async with trial.fault("paused"):
+        for _ in range(2):
+            async with trial.fault("held up"):
                 await trial.writer.pause()
                 link.hold_answers(larger_than=AUDIT_LEAST_BYTES)
                 await eventually(lambda: link.held, within=20.0)
-                async with ListenerPaused(listener).broken():
+                await trial.writer.change_all()
+                await trial.lasts(fleet.bound / 2)
+                renewal = ScriptHeld(proxy, "renew", "answer")
+                async with renewal.broken():
                     link.resume()
-                    await trial.writer.change_all()
-                    await trial.lasts(seconds)
-                await trial.lasts(fleet.bound)
+                    await renewal.holds()
+                    await trial.lasts(1.5 * fleet.bound)
+                await trial.lasts(fleet.bound / 2)
                 trial.writer.resume()
 
 
