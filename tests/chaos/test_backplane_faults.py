@@ -51,6 +51,10 @@ async def test_a_subscriber_that_redis_drops(make_fleet: MakeFleet, run: Run) ->
     await fleet.add_api(REDIS_URL=fleet.redis_url)  # past the proxy, which would take for it whatever comes
     async with run(fleet) as trial, trial.fault("overflown"):
         stopped = SubscriberOverflown(fleet.redis, fleet.replicas[1], names_of(fleet).changes)
+        await trial.writer.pause()
         async with stopped.broken():
+            await trial.writer.change_all()  # nobody tells the one that is stopped
             await trial.answers(20, replicas=[0])
         await trial.answers(20)
+        await trial.lasts(1.5 * fleet.bound)
+        trial.writer.resume()
