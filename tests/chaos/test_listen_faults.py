@@ -44,8 +44,13 @@ async def silence(make_fleet: MakeFleet, run: Run, fault: Callable[[Fleet], Faul
         trial.writer.resume()
 
 
-@pytest.mark.scenario("commit-between-listen-and-bump")
-@pytest.mark.parametrize("side", ["command", pytest.param("answer", marks=pytest.mark.quick)])
+@pytest.mark.parametrize(
+    "side",
+    [
+        pytest.param("command", marks=pytest.mark.scenario("commit-between-listen-and-bump")),
+        pytest.param("answer", marks=[pytest.mark.scenario("commit-within-first-bump"), pytest.mark.quick]),
+    ],
+)
 async def test_a_commit_between_listen_and_the_first_bump(make_fleet: MakeFleet, run: Run, side: Side) -> None:
     """A new session listens; its first bump, or the answer to it, is held up, and everything changes meanwhile."""
     fleet, proxy = await make_meddled(make_fleet, listener={"REDIS_TIMEOUT_MS": "5000"})

@@ -23,8 +23,17 @@ async def test_every_command_is_answered_after_three_seconds(make_fleet: MakeFle
             link.latency = 0.0
 
 
-@pytest.mark.scenario("redis-refuses")
-@pytest.mark.parametrize("kind", [ReadOnly, Full, Loading, Forbidden, Busy], ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(ReadOnly, marks=pytest.mark.scenario("redis-readonly")),
+        pytest.param(Full, marks=pytest.mark.scenario("redis-oom")),
+        pytest.param(Loading, marks=pytest.mark.scenario("redis-loading")),
+        pytest.param(Forbidden, marks=pytest.mark.scenario("redis-noperm")),
+        pytest.param(Busy, marks=pytest.mark.scenario("redis-busy")),
+    ],
+    ids=lambda kind: kind.name,
+)
 async def test_a_redis_that_refuses(make_fleet: MakeFleet, run: Run, kind: type[RedisFault]) -> None:
     """READONLY, OOM, LOADING, NOPERM, BUSY: each as Redis itself says it."""
     fleet = await make_fleet(own_redis=True)
