@@ -7,10 +7,11 @@ of every row has to be shown everywhere, and both caches to serve, before the ne
 
 import asyncio
 import json
+import shutil
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,62 +23,62 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from coherence.clock import monotonic
 from tests.chaos.fast_readers import FastReaders
-from tests.chaos.faults.table import choices, draw
-from tests.chaos.fleet import Fleet, Shipyard
+from tests.chaos.faults.table import Choice, choices, draw
 from tests.chaos.oracle import Staleness
 from tests.chaos.plot import Curve, plot
 from tests.chaos.report import SOAK
+from tests.chaos.rig import Rig, make_rig
 from tests.chaos.trial import QUIET, Trial
-from tests.support.own_servers import ServerRoom
-from tests.support.processes import Programs
 
-SHORTEST = 0.2
-"""Least length of a fault, in bounds."""
+SHORTEST, LONGEST = 0.2, 3.0
+"""The least and the greatest length of a fault, in bounds."""
 TWO = 0.3
 """How often there are two faults at once."""
+BOTH = " + "
+LOGS = "logs"
 REST = 1.0
 """Most seconds between two faults, beside what healing takes."""
 
 
 class Soak:
-    """Breaks a fleet at random. `done` is how often which fault happened."""
+    """Breaks a rig at random. `done` is how often which fault happened, `lengths` each in its turn, in seconds."""
 
-    def __init__(self, fleet: Fleet, *, seed: int, rate: float, name: str = SOAK) -> None:
-        self.fleet = fleet
+    def __init__(self, rig: Rig, *, seed: int, rate: float, name: str = SOAK) -> None:
         self.done: Counter[str] = Counter()
-        self.trial = Trial(fleet, name, seed=seed, make_readers=partial(FastReaders, rate=rate, seed=seed))
+        self.lengths: list[tuple[str, float]] = []
+        self.trial = Trial(rig.fleet, name, seed=seed, make_readers=partial(FastReaders, rate=rate, seed=seed))
+        self._rig = rig
         self._random = Random(seed)
 
     async def run(self, seconds: float) -> None:
         """Break and mend until the time is over. Raises AssertionError where the promise was broken."""
         among = choices()
-        async with self.trial as trial:
+        async with self.trial:
             ends = monotonic() + seconds
             while monotonic() < ends:
-                drawn = draw(self._random, among, 2 if self._random.random() < TWO else 1)
-                faults = [choice.make(self.fleet, self._random) for choice in drawn]
-                length = self._random.uniform(SHORTEST, min(choice.longest for choice in drawn)) * self.fleet.bound
-                name = " + ".join(sorted(choice.name for choice in drawn))
-                self.done.update(choice.name for choice in drawn)
-                allows = frozenset[int]().union(*(choice.allows for choice in drawn))
-                async with trial.fault(name, allows=allows), AsyncExitStack() as broken:
-                    for fault in faults:
-                        await broken.enter_async_context(fault.broken())
-                    await trial.lasts(length)
-                await trial.lasts(self._random.uniform(0, REST))
+                await self._break(draw(self._random, among, 2 if self._random.random() < TWO else 1))
+                await self.trial.lasts(self._random.uniform(0, REST))
 
-    def document(self, seed: int) -> dict[str, object]:
-        """Return what was found, JSON-ready."""
+    async def _break(self, drawn: Sequence[Choice]) -> None:
+        faults = [choice.make(self._rig, self._random) for choice in drawn]
+        length = self._random.uniform(SHORTEST, LONGEST) * self._rig.fleet.bound
+        name = BOTH.join(sorted(choice.name for choice in drawn))
+        allows = frozenset[int]().union(*(choice.allows for choice in drawn))
+        self.done.update(choice.name for choice in drawn)
+        self.lengths.append((name, round(length, 3)))
+        async with self.trial.fault(name, allows=allows), AsyncExitStack() as broken:
+            for fault in faults:
+                await broken.enter_async_context(fault.broken())
+            await self.trial.lasts(length)
+
+    @property
+    def worst_by_fault(self) -> dict[str, float]:
+        """How outdated an answer was at worst, in seconds, by fault, or none, that there was when it was asked for."""
         worst: dict[str, float] = {}
-        for phase, seconds in self.trial.report.worst_by_phase.items():
-            for kind in phase.split(" + "):
-                worst[kind] = max(worst.get(kind, 0.0), seconds)
-        return {
-            **asdict(self.trial.report),
-            "seed": seed,
-            "faults": dict(self.done.most_common()),
-            "worst_by_fault": worst,
-        }
+        for phase, tally in self.trial.oracle.tallies.items():
+            for kind in phase.split(BOTH):
+                worst[kind] = max(worst.get(kind, 0.0), tally.staleness.worst)
+        return dict(sorted(worst.items()))
 
     def curves(self) -> list[Curve]:
         """Return how outdated answers were: in quiet phases, and during and after faults."""
@@ -87,23 +88,8 @@ class Soak:
         return [Curve("no fault", quiet), Curve("faults", faulty)]
 
 
-@asynccontextmanager
-async def fleet_of_its_own() -> AsyncIterator[Fleet]:
-    """Start three replicas, two listeners and the servers; end them."""
-    with open_directory() as directory:
-        room = ServerRoom(directory)
-        programs = Programs(directory)
-        try:
-            async with AsyncExitStack() as stack:
-                launch = Shipyard(programs, room, stack, database_url="", redis_url="", prefix="").launch
-                yield await launch(replicas=3, standbys=1, own_postgres=True, own_redis=True)
-                await programs.close()
-        finally:
-            room.close()
-
-
 @contextmanager
-def open_directory() -> Iterator[Path]:
+def _directory() -> Iterator[Path]:
     """Make a directory that the account of Postgres can enter; remove it."""
     with TemporaryDirectory(prefix="anomaly-cache-soak-") as name:
         directory = Path(name)
@@ -119,33 +105,46 @@ def open_directory() -> Iterator[Path]:
 @click.option("--plot", "picture", type=click.Path(path_type=Path), help="Where to put the plot, beside the report.")
 def main(minutes: float, seed: int, rate: float, out: Path, picture: Path | None) -> None:
     """Soak."""
-    soak, broken = asyncio.run(_soak(minutes * 60, seed, rate))
     out.mkdir(parents=True, exist_ok=True)
-    document = soak.document(seed)
-    (out / f"{SOAK}.{soak.fleet.mode}.json").write_text(json.dumps(document, indent=2) + "\n")
-    svg = plot("How outdated answers were", soak.curves(), soak.fleet.bound)
+    soak, broken = asyncio.run(_soak(minutes * 60, seed, rate, out))
+    report = soak.trial.report
+    report.worst_by_phase = soak.worst_by_fault
+    document = {**asdict(report), "seed": seed, "faults": dict(soak.done.most_common()), "lengths": soak.lengths}
+    report_at = out / f"{SOAK}.{report.mode}.json"
+    report_at.write_text(json.dumps(document, indent=2) + "\n")
+    svg = plot("How outdated answers were", soak.curves(), report.bound)
     for path in filter(None, (out / "staleness.svg", picture)):
         path.write_text(svg)
-    click.echo(f"\n{soak.trial.report}")
-    click.echo(f"  faults: {', '.join(f'{name} {count}' for name, count in soak.done.most_common())}; seed {seed}")
+    click.echo(f"\n{report}")
+    click.echo(f"  faults: {', '.join(f'{name} {count}' for name, count in soak.done.most_common())}")
+    click.echo(f"  {report_at}; the same faults again: --seed {seed}")
     if broken is not None:
-        click.echo(str(broken), err=True)
+        click.echo(f"{broken}\nlogs are in {out / LOGS}", err=True)
         sys.exit(1)
 
 
-async def _soak(seconds: float, seed: int, rate: float) -> tuple[Soak, AssertionError | None]:
+async def _soak(seconds: float, seed: int, rate: float, out: Path) -> tuple[Soak, AssertionError | None]:
     broken = None
-    async with fleet_of_its_own() as fleet:
-        soak = Soak(fleet, seed=seed, rate=rate)
-        watching = asyncio.create_task(_watch(soak, seconds))
-        try:
-            await soak.run(seconds)
-        except AssertionError as error:
-            broken = error
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+    with _directory() as directory:
+        async with make_rig(directory) as rig:
+            soak = Soak(rig, seed=seed, rate=rate)
+            watching = asyncio.create_task(_watch(soak, seconds))
+            try:
+                await soak.run(seconds)
+            except AssertionError as error:
+                broken = error
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+        if broken is not None:
+            shutil.copytree(directory, out / LOGS, ignore=_no_log, dirs_exist_ok=True)
     return soak, broken
+
+
+def _no_log(directory: str, names: list[str]) -> list[str]:
+    """Return which of a directory's files and folders are not to be kept."""
+    del directory
+    return [name for name in names if not name.endswith(".log")]
 
 
 async def _watch(soak: Soak, seconds: float) -> None:

@@ -1,11 +1,12 @@
 """A short soak, so that the long one works when it is asked for."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.chaos.fleet import MakeFleet
 from tests.chaos.report import Report
+from tests.chaos.rig import make_rig
 from tests.chaos.soak import Soak
 
 SECONDS = 20.0
@@ -15,11 +16,13 @@ SEED = 5
 
 @pytest.mark.timeout(300)
 @pytest.mark.scenario("random-faults")
-async def test_random_faults(make_fleet: MakeFleet, record: Callable[[Report], None]) -> None:
+async def test_random_faults(server_directory: Path, record: Callable[[Report], None]) -> None:
     """Faults drawn at random, some two at once: no answer older than the bound, and all is well after each."""
-    fleet = await make_fleet(replicas=3, standbys=1, own_postgres=True, own_redis=True)
-    soak = Soak(fleet, seed=SEED, rate=RATE, name="random-faults")
-    await soak.run(SECONDS)
+    directory = server_directory / "soak"
+    directory.mkdir(mode=0o711)
+    async with make_rig(directory) as rig:
+        soak = Soak(rig, seed=SEED, rate=RATE, name="random-faults")
+        await soak.run(SECONDS)
     record(soak.trial.report)
     assert soak.done.total() >= 1
     assert soak.trial.report.reads > 1000

@@ -14,7 +14,7 @@ def test_the_same_seed_draws_the_same_faults() -> None:
         [[each.name for each in draw(random, choices(), 2)] for _ in range(50)] for random in (Random(7), Random(7))
     ]
     assert drawn[0] == drawn[1]
-    assert {name for names in drawn[0] for name in names} > {"API paused", "Redis killed"}
+    assert {name for names in drawn[0] for name in names} > {"API paused", "Redis: flushed"}
 
 
 def test_faults_that_happen_at_once_harm_different_things() -> None:

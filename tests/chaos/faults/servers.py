@@ -25,22 +25,6 @@ class PostgresKilled(Fault):
 
 
 @dataclass
-class RedisKilled(Fault):
-    """SIGKILL; it is started again in the end, with nothing."""
-
-    name: ClassVar[str] = "Redis killed"
-    server: OwnValkey
-
-    async def start(self) -> None:
-        """Kill it."""
-        self.server.kill()
-
-    async def heal(self) -> None:
-        """Start it."""
-        await asyncio.to_thread(self.server.start)
-
-
-@dataclass
 class ServerPaused(Fault):
     """SIGSTOP of a server and, in the end, SIGCONT: connections stay, and nothing answers."""
 
