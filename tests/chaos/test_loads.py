@@ -16,6 +16,10 @@ LIST_BYTES = 1000
 """A list in Redis is larger; so is no message of the backplane about a row or two."""
 PATIENT = {"REDIS_TIMEOUT_MS": "5000"}
 """So that what is held up in the network comes late, and is not given up."""
+FORGETFUL = {"CACHE_L1_MAX_BYTES": "4096"}
+"""Room for one list or two, so that most is looked for in Redis."""
+SOON = 0.2
+"""Seconds for the last of several changes to be heard of, too."""
 TURNS = 4
 PAGE_BYTES = 3000
 """A page of 20 rows is larger, and what answers a PUT is smaller."""
@@ -34,7 +38,7 @@ async def test_nothing_breaks(make_fleet: MakeFleet, run: Run) -> None:
 @pytest.mark.scenario("late-load")
 async def test_loads_that_commits_overtake(make_fleet: MakeFleet, run: Run) -> None:
     """Rows that were read before a commit, and come after its invalidation, are served to nobody later."""
-    fleet = await make_fleet(replicas=2)
+    fleet = await make_fleet(replicas=2, DB_STATEMENT_TIMEOUT_MS="20000")
     async with run(fleet) as trial, trial.fault("SELECTs answered late"):
         for _ in range(TURNS):
             fleet.apis[0].postgres.hold_answers(larger_than=0)
@@ -44,7 +48,8 @@ async def test_loads_that_commits_overtake(make_fleet: MakeFleet, run: Run) -> N
 @pytest.mark.scenario("late-set")
 async def test_writes_to_redis_that_commits_overtake(make_fleet: MakeFleet, run: Run) -> None:
     """An entry that reaches Redis after the invalidation of its rows, over a newer one even, is served to nobody."""
-    fleet = await make_fleet(replicas=2, **PATIENT)
+    fleet = await make_fleet(replicas=1, **PATIENT)
+    await fleet.add_api(**FORGETFUL)
     async with run(fleet) as trial, trial.fault("entries stored late"):
         for _ in range(TURNS):
             fleet.apis[0].redis.hold_requests(larger_than=LIST_BYTES)
@@ -62,12 +67,19 @@ async def test_answers_of_redis_that_commits_overtake(make_fleet: MakeFleet, run
 
 
 async def overtaken(trial: Trial, proxy: Proxy) -> None:
-    """Hold something up in `proxy` until there have been commits of which every replica has heard; then let it go."""
+    """Hold something up in `proxy` until everything has changed, and all replicas have heard of it; then let it go.
+
+    Nothing is written for a while after that: no later change shall hide what was let go.
+    """
     await eventually(lambda: proxy.held or proxy.held_requests, within=PATIENCE_SECONDS)
-    for _ in range(3):
-        await trial.fleet.caught_up(await trial.fleet.generation())
+    await trial.writer.pause()
+    before = await trial.fleet.generation()
+    await trial.writer.change_all()
+    await trial.fleet.caught_up(before)
+    await trial.lasts(SOON)
     proxy.resume()
-    await trial.answers(20)
+    await trial.lasts(1.5 * trial.fleet.bound)
+    trial.writer.resume()
 
 
 @pytest.mark.scenario("load-before-put")
