@@ -31,6 +31,20 @@ async def test_a_replica_that_stands_still(make_fleet: MakeFleet, run: Run) -> N
                 await trial.answers(20)
 
 
+@pytest.mark.scenario("api-suspended")
+async def test_a_replica_whose_network_comes_back_after_it(make_fleet: MakeFleet, run: Run) -> None:
+    """A machine is suspended, and Redis reaches it again only a while after its clients: it knows what time it is."""
+    fleet = await make_fleet(replicas=2)
+    async with run(fleet) as trial, trial.fault("suspended"):
+        fleet.apis[0].redis.stall()
+        fleet.apis[0].program.pause()
+        await trial.writer.change_all()
+        await trial.lasts(1.5 * fleet.bound)
+        fleet.apis[0].program.resume()
+        await trial.lasts(fleet.bound)
+        fleet.apis[0].redis.resume()
+
+
 @pytest.mark.scenario("api-flickers")
 async def test_a_replica_that_runs_in_fits_and_starts(make_fleet: MakeFleet, run: Run) -> None:
     """A machine so overcommitted that a process runs for moments only: it answers late, never older than the bound."""
