@@ -5,7 +5,7 @@ The decision errs on one side only: what is unknown, missing, NULL or not compar
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Self
 
@@ -23,6 +23,7 @@ class Verdict(Enum):
     NO_MATCH = "neither the old row nor the new one matches the query"
     OFF_PAGE = "the row stays in its place, on another page"
     BEYOND = "the row lies after the end of the page"
+    AHEAD = "the row lies before the place that the page begins behind"
     STILL_EMPTY = "the page shows no row, and none has come"
     UNKNOWN = "it cannot be told"
     ROW = "the row that was asked for"
@@ -36,7 +37,7 @@ class Verdict(Enum):
         return self not in _SPARED
 
 
-_SPARED = frozenset({Verdict.NO_MATCH, Verdict.OFF_PAGE, Verdict.BEYOND, Verdict.STILL_EMPTY})
+_SPARED = frozenset({Verdict.NO_MATCH, Verdict.OFF_PAGE, Verdict.BEYOND, Verdict.AHEAD, Verdict.STILL_EMPTY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +104,22 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """The place that a page begins behind, by its sort value; rows level with it lie on either side."""
+
+    value: Scalar
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """Which rows a query shows: those that match all `conditions`, and of these, sorted by `descending`, a page.
 
-    `descending` is None for a query that shows every matching row.
+    `descending` is None for a query that shows every matching row; `start` is None for a page that begins at an offset.
     """
 
     conditions: Sequence[Equals | AtLeast]
     descending: str | None = None
+    start: Start | None = None
 
     def judge(self, change: RowChange, page: Page | None) -> Verdict:
         """Tell whether `change` can change an answer whose place is `page` (None: unknown)."""
@@ -124,12 +133,25 @@ class Scope:
             return Verdict.ROW
         if page is None:
             return Verdict.UNKNOWN
-        if page.empty:
-            return Verdict.NOT_FULL if new and not old else Verdict.STILL_EMPTY
-        return self._judge_places(matching, page)
+        if self.start is not None:
+            return self._judge_behind(self.start, matching, change.new if new else None, page)
+        return self._judge_places(matching, page, comes=new and not old)
 
-    def _judge_places(self, matching: Sequence[Row], page: Page) -> Verdict:
+    def _judge_behind(self, start: Start, matching: Sequence[Row], comes: Row | None, page: Page) -> Verdict:
+        """Judge a row for a page that begins behind a place: what lies before that, now or then, is not on it."""
+        ahead = [compare(row.get(self.descending or ""), start.value) for row in matching]
+        if None in ahead:
+            return Verdict.UNKNOWN
+        behind = [row for row, place in zip(matching, ahead, strict=True) if place is not None and place <= 0]
+        if not behind:
+            return Verdict.AHEAD
+        page = replace(page, first=start.value)
+        return self._judge_places(behind, page, comes=any(row is comes for row in behind))
+
+    def _judge_places(self, matching: Sequence[Row], page: Page, *, comes: bool) -> Verdict:
         """Judge a row by where it was and is in the list, of which it may have been, or be, in one state only."""
+        if page.empty:
+            return Verdict.NOT_FULL if comes else Verdict.STILL_EMPTY
         places = {self._place(row, page) for row in matching}
         if None in places:
             return Verdict.UNKNOWN

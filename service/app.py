@@ -37,7 +37,8 @@ from service.metrics import Metrics
 from service.multiprocess import share_metrics
 from service.negotiation import Negotiation
 from service.presence import Describe, LatestApplied
-from service.queries import ANOMALIES, ANOMALY, NAMESPACES, QUESTIONS, TRANSACTIONS, Question
+from service.queries import ANOMALIES, ANOMALY, NAMESPACES, QUESTIONS, TRANSACTIONS
+from service.questions import Question
 from service.rereading import Rereading
 from service.routes.cached import Cached
 from service.routes.changes import Invalidate, SetStatus

@@ -12,6 +12,8 @@ from service.problems import Fault, Problem, invalid
 
 QUERY_STRING_LIMIT = 4096
 TEXT_MAX_LENGTH = 256
+CURSOR_MAX_LENGTH = 3800
+"""That of a row whose key is as long as an index of Postgres takes."""
 BIGINT_MAX = 2**63 - 1
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -38,6 +40,7 @@ def _without_nul(value: str) -> str:
 
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=1000)]
 Offset = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=BIGINT_MAX)]
+Cursor = Annotated[str, Field(min_length=1, max_length=CURSOR_MAX_LENGTH)]
 Score = Annotated[float, BeforeValidator(_decimal), Field(ge=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_MAX_LENGTH), AfterValidator(_without_nul)]
 Status = Literal["NEW", "INVESTIGATING", "INVESTIGATED", "CONFIRMED", "DISMISSED"]
@@ -47,6 +50,14 @@ class Parameters(BaseModel):
     """Base of what a route takes. Unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class PageParameters(Parameters):
+    """Parameters of a page of a list: it begins at an offset, or behind the place that a cursor tells."""
+
+    limit: Limit = 100
+    offset: Offset = 0
+    cursor: Cursor | None = None
 
 
 P = TypeVar("P", bound=Parameters)

@@ -8,7 +8,7 @@ from coherence.gate import Unavailable
 from coherence.query import Query
 from service.database import Database
 from service.problems import Problem
-from service.queries import Question
+from service.questions import Question
 
 
 class Rereading:

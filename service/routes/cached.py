@@ -16,7 +16,7 @@ from service.cache_control import NOTHING_ASKED, Directives
 from service.database import Database
 from service.negotiation import Accepted, Negotiation
 from service.problems import Fault, Problem, invalid
-from service.queries import Question
+from service.questions import Question
 from service.representation import PRIVATE, Forms, Representation, varying_headers
 from service.responses import NO_STORE
 

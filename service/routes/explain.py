@@ -10,7 +10,7 @@ from coherence.coherence import Coherence
 from coherence.explain import Explanation
 from coherence.history import Affecting
 from coherence.rows import RowChange
-from service.queries import Question
+from service.questions import Question
 from service.responses import JSON, NO_STORE, respond
 
 

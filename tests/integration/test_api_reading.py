@@ -11,7 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from coherence.keys import cache_key
-from service.queries import ANOMALIES_TABLE, TRANSACTIONS_TABLE, Table
+from service.queries import ANOMALIES_TABLE, TRANSACTIONS_TABLE
+from service.tables import Table
 from tests.support.api import ANOMALIES, Api, caching, metric, running, settings_for, status_of
 from tests.support.waiting import eventually
 

@@ -16,6 +16,7 @@ from tests.support.row_mutants import (
     joined_whatever_changed,
     judged_since,
     judging,
+    judging_behind,
     last_row_but_one,
     matching,
     matching_nothing,
@@ -25,6 +26,8 @@ from tests.support.row_mutants import (
     remembered_as_spared,
     stamp_after_load,
     taken_for,
+    without_level,
+    without_start,
 )
 from tests.support.row_tally import Outdated
 
@@ -56,6 +59,21 @@ TRIGGER = "ALTER TABLE public.anomalies DISABLE TRIGGER"
 MUTANTS = {
     "the old row is ignored": Mutant(
         judging(lambda judge, scope, change, page: judge(scope, RowChange(None, change.new), page))
+    ),
+    "a row between the cursor and the page counts as before it": Mutant(
+        judging_behind(lambda judge, scope, *args: judge(without_start(scope), *args))
+    ),
+    "a row that is level with the cursor counts as before it": Mutant(
+        judging_behind(lambda judge, scope, change, page: judge(scope, without_level(scope, change), page))
+    ),
+    "a row that was before the cursor stays there": Mutant(
+        judging_behind(
+            lambda judge, scope, change, page: (
+                Verdict.AHEAD
+                if change.new and judge(scope, RowChange(change.old, None), page) is Verdict.AHEAD
+                else judge(scope, change, page)
+            )
+        )
     ),
     "the new row is ignored": Mutant(
         judging(lambda judge, scope, change, page: judge(scope, RowChange(change.old, None), page))

@@ -17,7 +17,8 @@ from service.app import create_app
 from service.fast.application import Application
 from service.fast.protocol import HITS, Protocol
 from service.protocol import LimitedProtocol
-from service.queries import ANOMALIES, ANOMALY, TRANSACTIONS, Question
+from service.queries import ANOMALIES, ANOMALY, TRANSACTIONS
+from service.questions import Question
 from tests.support.api import settings_for
 from tests.support.clocks import HandClock
 from tests.support.connections import Connection

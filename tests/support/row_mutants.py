@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from coherence.loading import Content, Loading
 from coherence.rows import AtLeast, Equals, Page, Row, RowChange, Scope, Verdict
 from coherence.view import View
 from listener import payload
-from service.queries import Listing
+from service.questions import Listing
 
 Patch = pytest.MonkeyPatch
 Weakening = Callable[[Patch], None]
@@ -32,6 +33,26 @@ def judging(weaken: Callable[[Judge, Scope, RowChange, Page | None], Verdict]) -
     """Return a patch of the judgement on a changed row."""
     judge = Scope.judge
     return lambda patch: patch.setattr(Scope, "judge", lambda *args: weaken(judge, *args))
+
+
+def judging_behind(weaken: Callable[[Judge, Scope, RowChange, Page | None], Verdict]) -> Weakening:
+    """Return a patch of the judgement for pages that begin behind a cursor."""
+    return judging(lambda judge, scope, *args: (judge if scope.start is None else partial(weaken, judge))(scope, *args))
+
+
+def without_start(scope: Scope) -> Scope:
+    """Return the scope of a page that begins with its first row."""
+    return Scope(scope.conditions, descending=scope.descending)
+
+
+def without_level(scope: Scope, change: RowChange) -> RowChange:
+    """Return a change without the rows that are level with the cursor."""
+
+    def unless(row: Row | None) -> Row | None:
+        level = row is not None and scope.start is not None and row.get(scope.descending or "") == scope.start.value
+        return None if level else row
+
+    return RowChange(unless(change.old), unless(change.new))
 
 
 def taken_for(verdict: Verdict, taken: Verdict) -> Weakening:

@@ -9,12 +9,28 @@ import psycopg
 
 from coherence.loading import Content
 from coherence.query import Query
+from service.place import Place
 from service.problems import Problem
-from service.queries import ANOMALIES, ANOMALY, TRANSACTIONS, Question, Statement
+from service.queries import ANOMALIES, ANOMALY, TRANSACTIONS
+from service.questions import Question, Statement
 from tests.support.row_values import ACCOUNTS, EDGES, IDS, STATUSES
 
 PAGES = ((1, 0), (1, 1), (2, 0), (3, 3), (1, 9), (5, 5), (10, 0), (4, 20), (1000, 0), (7, 40), (100, 3))
 """Limits and offsets."""
+
+PLACES = (
+    Place("2025-01-01T12:05:00+00:00", "t-050"),
+    Place("2025-01-01T12:00:00.5+00:00", "t-100"),
+    Place("2025-01-01T12:08:00+00:00", ""),
+    Place("2025-01-01T12:00:00+00:00", "null"),
+    Place("2024-06-01T00:00:00+00:00", "t-000"),
+    Place("9999-12-31T23:59:59.999999+00:00", "t-192"),
+    Place(None, "t-100"),
+)
+"""Where pages behind a cursor begin: among rows that are level with each other, in gaps, and at the ends."""
+
+BEHIND = tuple(product((2, 5, 1, 1000, 10), PLACES))
+"""Limits and places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +50,28 @@ def asked(question: Question, path_value: str = "", **parameters: object) -> Ask
 
 
 def every_kind() -> list[Asked]:
-    """Return some 250 queries of all three routes."""
+    """Return some 240 queries of all three routes."""
     return [*_anomalies(), *_transactions(), *(asked(ANOMALY, key) for key in IDS[:30])]
 
 
 def _anomalies() -> Iterator[Asked]:
-    pages = cycle(PAGES)
+    pages, places = cycle(PAGES), cycle(BEHIND)
     scores, statuses, accounts = (None, *EDGES), (None, *STATUSES[:2]), (None, *ACCOUNTS[:3])
     for score, status, account in product(scores, statuses, accounts):
-        for _ in range(3):
+        for _ in range(2):
             limit, offset = next(pages)
             yield asked(ANOMALIES, min_score=score, status=status, account_id=account, limit=limit, offset=offset)
+        limit, place = next(places)
+        cursor = place.as_cursor(ANOMALIES.path)
+        yield asked(ANOMALIES, min_score=score, status=status, account_id=account, limit=limit, cursor=cursor)
 
 
 def _transactions() -> Iterator[Asked]:
-    pages = cycle(PAGES)
+    pages, places = cycle(PAGES), cycle(BEHIND)
     for account in ACCOUNTS:
-        for _ in range(3):
+        limit, place = next(places)
+        yield asked(TRANSACTIONS, account, limit=limit, cursor=place.as_cursor(TRANSACTIONS.path))
+        for _ in range(2):
             limit, offset = next(pages)
             yield asked(TRANSACTIONS, account, limit=limit, offset=offset)
 

@@ -10,6 +10,7 @@ from coherence.rows import (
     Row,
     RowChange,
     Scope,
+    Start,
     Verdict,
     compare,
 )
@@ -190,10 +191,56 @@ def test_a_query_without_conditions() -> None:
     assert scope.judge(RowChange(None, {}), EMPTY) is Verdict.NOT_FULL
 
 
+BEHIND = Scope(SCOPE.conditions, descending="at", start=Start(at(33)))
+"""A page that begins behind a place which lies before its first row."""
+AHEAD, LEVEL, GAP = (row(second) for second in (34, 33, 32))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "page", "verdict"),
+    [
+        # What lies before the place does not shift the page.
+        (None, AHEAD, FULL, Verdict.AHEAD),
+        (AHEAD, None, SHORT, Verdict.AHEAD),
+        (AHEAD, AHEAD, EMPTY, Verdict.AHEAD),
+        (OTHER, AHEAD, FULL, Verdict.AHEAD),
+        # Between it and the first row is room; level with it may be either side.
+        (None, GAP, FULL, Verdict.ON_PAGE),
+        (AHEAD, GAP, FULL, Verdict.ON_PAGE),
+        (None, LEVEL, FULL, Verdict.ON_PAGE),
+        (LEVEL, None, FULL, Verdict.ON_PAGE),
+        (LEVEL, AHEAD, FULL, Verdict.ON_PAGE),
+        # The rest is as on any page.
+        (None, ON, FULL, Verdict.ON_PAGE),
+        (None, LAST, FULL, Verdict.ON_PAGE),
+        (None, AFTER, FULL, Verdict.BEYOND),
+        (AHEAD, AFTER, FULL, Verdict.BEYOND),
+        (AHEAD, AFTER, SHORT, Verdict.NOT_FULL),
+        (OTHER, OTHER, FULL, Verdict.NO_MATCH),
+        # An empty page gets rows from before the place, too.
+        (None, AFTER, EMPTY, Verdict.NOT_FULL),
+        (AHEAD, AFTER, EMPTY, Verdict.NOT_FULL),
+        (LEVEL, AHEAD, EMPTY, Verdict.STILL_EMPTY),
+        (None, LEVEL, EMPTY, Verdict.NOT_FULL),
+        (None, {"status": "NEW", "score": 0.5}, FULL, Verdict.UNKNOWN),
+        (None, ON, None, Verdict.UNKNOWN),
+    ],
+)
+def test_a_page_behind_a_place(old: Row | None, new: Row | None, page: Page | None, verdict: Verdict) -> None:
+    """Only what lies behind the place can change it."""
+    assert BEHIND.judge(RowChange(old, new), page) is verdict
+
+
+def test_a_place_without_an_order_tells_nothing() -> None:
+    """NULL, for example."""
+    scope = Scope((), descending="at", start=Start(None))
+    assert scope.judge(RowChange(None, ON), FULL) is Verdict.UNKNOWN
+
+
 def test_which_verdicts_affect() -> None:
     """All but those that are certain."""
     spared = {verdict for verdict in Verdict if not verdict.affects}
-    assert spared == {Verdict.NO_MATCH, Verdict.OFF_PAGE, Verdict.BEYOND, Verdict.STILL_EMPTY}
+    assert spared == {Verdict.NO_MATCH, Verdict.OFF_PAGE, Verdict.BEYOND, Verdict.AHEAD, Verdict.STILL_EMPTY}
 
 
 @pytest.mark.parametrize(

@@ -6,25 +6,31 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coherence.rows import AtLeast, Equals, Page, Row, RowChange, Scope
+from coherence.rows import AtLeast, Equals, Page, Row, RowChange, Scope, Start
 
-SCOPE = Scope((Equals("status", "NEW"), AtLeast("score", 0.5)), descending="at")
+CONDITIONS = (Equals("status", "NEW"), AtLeast("score", 0.5))
 
 
 class Listed:
-    """A list of rows by key, and a page of it."""
+    """A list of rows by key, and a page of it: at an offset, or behind the place of a time and a key."""
 
-    def __init__(self, rows: Sequence[Row], limit: int, offset: int) -> None:
+    def __init__(self, rows: Sequence[Row], limit: int, start: int | tuple[str, str]) -> None:
         self.rows = list(rows)
         self._limit = limit
-        self._offset = offset
+        self._start = start
+        behind = None if isinstance(start, int) else Start(start[0])
+        self.scope = Scope(CONDITIONS, descending="at", start=behind)
 
     def shown(self) -> list[Row]:
         """Return the rows of the page."""
         matching = [one for one in self.rows if one["status"] == "NEW" and float(str(one["score"])) >= 0.5]
         matching.sort(key=lambda one: str(one["key"]))
         matching.sort(key=lambda one: str(one["at"]), reverse=True)
-        return matching[self._offset : self._offset + self._limit]
+        if isinstance(self._start, int):
+            return matching[self._start : self._start + self._limit]
+        at, key = self._start
+        behind = [one for one in matching if str(one["at"]) < at or (one["at"] == at and str(one["key"]) > key)]
+        return behind[: self._limit]
 
     def page(self) -> Page:
         """Return its place."""
@@ -34,10 +40,12 @@ class Listed:
         return Page(rows[0]["at"], rows[-1]["at"], full=len(rows) == self._limit)
 
 
+times = st.integers(0, 6).map("2025-01-01T12:00:0{}+00:00".format)
+keys = st.integers(0, 99).map(str)
 rows_of_few_values = st.fixed_dictionaries(
     {
-        "key": st.integers(0, 99).map(str),
-        "at": st.integers(0, 6).map("2025-01-01T12:00:0{}+00:00".format),
+        "key": keys,
+        "at": times,
         "status": st.sampled_from(["NEW", "NEW", "NEW", "OLD"]),
         "score": st.sampled_from([0.4, 0.5, 0.6]),
     }
@@ -48,7 +56,7 @@ rows_of_few_values = st.fixed_dictionaries(
 @given(
     rows=st.lists(rows_of_few_values, max_size=12),
     limit=st.integers(1, 4),
-    offset=st.integers(0, 8),
+    start=st.integers(0, 8) | st.tuples(times, keys),
     statements=st.lists(
         st.tuples(st.lists(st.integers(0, 20), max_size=3, unique=True), st.lists(rows_of_few_values, max_size=3)),
         min_size=1,
@@ -59,12 +67,12 @@ rows_of_few_values = st.fixed_dictionaries(
 def test_what_is_spared_is_the_same(
     rows: list[Row],
     limit: int,
-    offset: int,
+    start: int | tuple[str, str],
     statements: list[tuple[list[int], list[Row]]],
     order: Random,
 ) -> None:
     """Whatever rows come, go and change, and whichever are told as a pair: a page that is spared is as it was."""
-    listed = Listed(rows, limit, offset)
+    listed = Listed(rows, limit, start)
     shown, page = listed.shown(), listed.page()
     affected = False
     for gone, news in statements:
@@ -73,5 +81,6 @@ def test_what_is_spared_is_the_same(
         pairs: list[Row | None] = [*olds, *[None] * (len(news) - len(olds))]
         others: list[Row | None] = [*news, *[None] * (len(olds) - len(news))]
         order.shuffle(others)
-        affected |= any(SCOPE.judge(RowChange(old, new), page).affects for old, new in zip(pairs, others, strict=True))
+        told = [RowChange(old, new) for old, new in zip(pairs, others, strict=True)]
+        affected |= any(listed.scope.judge(change, page).affects for change in told)
         assert affected or listed.shown() == shown

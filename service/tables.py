@@ -1,0 +1,73 @@
+"""The tables that are read: what is shown of a row, how lists are sorted, and how parameters narrow them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coherence.rows import AtLeast, Equals
+
+Row = Sequence[Any]
+"""What Postgres answers: the row's JSON as bytes, and, of a list, its sort value as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its key, the columns that answers show, and the time by which lists are sorted, the newest first."""
+
+    name: str
+    key: str
+    columns: tuple[str, ...]
+    newest_by: str
+
+    @property
+    def column_list(self) -> str:
+        """The columns as SQL."""
+        return ", ".join(self.columns)
+
+    @property
+    def order(self) -> str:
+        """The order of lists as SQL. Every row has its place in it."""
+        return f"{self.newest_by} DESC, {self.key}"
+
+    def rows(self, conditions: Sequence[str], tail: str = "") -> str:
+        """Return the SELECT of the rows that match all `conditions`; `tail` is what follows them."""
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        return f"SELECT {self.column_list} FROM {self.name} {where}{tail}".rstrip()  # noqa: S608 - no input
+
+    def as_json(self, rows: str, *, place: bool = False) -> str:
+        """Return the SELECT of `rows`, themselves a SELECT, as JSON: the one form of a row.
+
+        With `place`, a second column has the sort value, as JSON writes it.
+        """
+        shown = f"row_to_json(r), to_jsonb(r.{self.newest_by}) #>> '{{}}'" if place else "row_to_json(r)"
+        return f"SELECT {shown} FROM ({rows}) AS r"  # noqa: S608 - no input
+
+    def rows_behind(self, conditions: Sequence[str], tail: str, *, null: bool) -> str:
+        """Return the SELECT of the rows behind a place, in order, `tail` being LIMIT.
+
+        The place is in the parameters `after` and `after_key`; `null` says that it is among the rows without a sort
+        value, which come first. Rows level with it, and those below, are each read from an index in their order.
+        """
+        time = self.newest_by
+        level, below = (f"{time} = %(after)s", f"{time} < %(after)s")
+        if null:
+            level, below = f"{time} IS NULL", f"{time} IS NOT NULL"
+        tail = f"ORDER BY {self.order} {tail}"
+        parts = ([*conditions, level, f"{self.key} > %(after_key)s"], [*conditions, below])
+        return " UNION ALL ".join(f"({self.rows(part, tail)})" for part in parts) + f" {tail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """How a parameter narrows the rows: in SQL, and for a changed row."""
+
+    column: str
+    kind: type[Equals] | type[AtLeast] = Equals
+
+    def sql(self, parameter: str) -> str:
+        """Return the condition on the column, with a named place for the parameter."""
+        return f"{self.column} {'=' if self.kind is Equals else '>='} %({parameter})s"
+
+    def condition(self, value: Any) -> Equals | AtLeast:
+        """Return the condition for a value of the parameter."""
+        return self.kind(self.column, value)
