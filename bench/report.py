@@ -9,11 +9,12 @@ from typing import Any
 from bench.figures import RESULTS
 from bench.freshness import FRESHNESS
 from bench.growth.section import GROWTH
+from bench.protection import PROTECTION
 from bench.sections import Section
 from bench.speed.section import SPEED
 from bench.writes import WRITES
 
-SECTIONS: tuple[Section, ...] = (SPEED, FRESHNESS, WRITES, GROWTH)
+SECTIONS: tuple[Section, ...] = (SPEED, FRESHNESS, WRITES, GROWTH, PROTECTION)
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN = "<!-- made by `make bench`: do not edit from here -->"
 END = "<!-- to here -->"

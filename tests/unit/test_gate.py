@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from coherence.gate import Gate, Overloaded
+from tests.support.clocks import HandClock
 from tests.support.waiting import eventually
 
 
@@ -86,3 +87,49 @@ async def test_the_holders_own_timeout_is_its_own() -> None:
     with pytest.raises(TimeoutError):
         async with gate.place():
             raise TimeoutError
+
+
+async def test_who_would_wait_in_vain_is_turned_away_at_once() -> None:
+    """By how long places were held lately, and how many wait; what was measured long ago does not count."""
+    clock = HandClock()
+    gate = Gate(2, patience=30, clock=clock)
+
+    async def hold(seconds: float) -> None:
+        async with gate.place():
+            clock.advance(seconds)
+
+    for _ in range(100):
+        await hold(10)
+    may_leave = asyncio.Event()
+
+    async def stay() -> None:
+        async with gate.place():
+            await may_leave.wait()
+
+    visits = [asyncio.create_task(stay()) for _ in range(9)]
+    await eventually(lambda: gate._waiting == 7)
+    # Seven wait, and six could be served.
+    with pytest.raises(Overloaded):
+        async with gate.place():
+            pytest.fail("there was no place")
+    clock.advance(31)
+    assert not gate.hopeless
+    may_leave.set()
+    await asyncio.gather(*visits)
+
+
+async def test_nobody_is_turned_away_at_once_from_places_that_are_held_shortly() -> None:
+    """A crowd that can be served in time waits."""
+    clock = HandClock()
+    gate = Gate(2, patience=30, clock=clock)
+    served = 0
+
+    async def visit() -> None:
+        nonlocal served
+        async with gate.place():
+            clock.advance(0.01)
+            await asyncio.sleep(0)
+            served += 1
+
+    await asyncio.gather(*(visit() for _ in range(1000)))
+    assert served == 1000
