@@ -157,6 +157,8 @@ class Cache:
             view.unaffected(query, kept.judged, kept.entry.page) and self._loading.spares(kept)
         ):
             return None
+        if self._sampler is not None:
+            self._sampler.hit(kept.entry, "l1")
         return kept, kept.ends - now
 
     async def _shared(self, query: Query, max_age: float) -> Answer:

@@ -194,9 +194,12 @@ async def test_hits_are_told_to_the_sampler_and_only_proven_ones() -> None:
     assert not taken
     await world.get()
     assert [(sample.layer, sample.entry.body, sample.generation) for sample in taken] == [("l1", b"old", 10)]
+    assert world.cache.peek(QUERY) is not None
+    assert len(taken) == 2
     world.clock.advance(5)
+    assert world.cache.peek(QUERY) is None
     assert (await world.get()).unproven == "ttl"
-    assert len(taken) == 1
+    assert len(taken) == 2
     assert len(world.seen(Hit)) == 2
 
 
