@@ -120,6 +120,12 @@ class Fleet(System):
                 total += sample((await client.get("/metrics")).text, name, labels)
         return total
 
+    def move_postgres(self, server: OwnPostgres) -> None:
+        """Have every link lead to another server from the next connection on."""
+        self.database_url = server.url
+        for node in (*self.apis, *self.ears):
+            node.postgres.target = ("127.0.0.1", server.port)
+
     async def audited(self) -> None:
         """Wait until the listener has looked at the triggers, and found all well, after this call."""
         before = await self.listener_metric("listener_renewals_total", outcome="renewed")

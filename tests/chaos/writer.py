@@ -47,7 +47,7 @@ class Writer:
     """Commits in bursts until cancelled. Where Postgres is gone, it tries again until it is back."""
 
     def __init__(self, url: str, oracle: Oracle, random: Random, *, keys: Sequence[str] = KEYS) -> None:
-        self._url = url
+        self.url = url
         self._oracle = oracle
         self._random = random
         self._keys = keys
@@ -68,7 +68,7 @@ class Writer:
 
     async def change_all(self) -> None:
         """Change every row now, paused or not; returns when all are committed."""
-        async with self._writing, await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+        async with self._writing, await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
             for key in self._keys:
                 await self._commit(connection, key)
 
@@ -87,7 +87,7 @@ class Writer:
         """Write."""
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+                async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
                     await self._write(connection)
             except psycopg.OperationalError:
                 await asyncio.sleep(RETRY_SECONDS)

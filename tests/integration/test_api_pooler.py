@@ -1,61 +1,23 @@
 """DATABASE_URL through a transaction pooler, where no session setting or prepared statement can be counted on."""
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
 import pytest
 
-from anomaly_cache.servers.account import server_account
-from anomaly_cache.servers.ports import free_port
 from tests.support.api import ANOMALIES, caching, settings_for
-from tests.support.waiting import eventually
-
-PGBOUNCER = shutil.which("pgbouncer")
-
-pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="needs pgbouncer on PATH")
+from tests.support.pooler import transaction_pooler
 
 
 @pytest.fixture
 async def pooled_url(filled_url: str, server_directory: Path) -> AsyncIterator[str]:
-    """The database behind a PgBouncer that pools transactions on two server connections."""
-    assert PGBOUNCER is not None
-    parts = urlsplit(filled_url)
-    port = free_port()
-    directory = server_directory / f"pgbouncer-{port}"
-    directory.mkdir(mode=0o755)
-    (directory / "users").write_text(f'"{parts.username}" "{parts.password or ""}"\n')
-    (directory / "ini").write_text(
-        f"[databases]\n* = host={parts.hostname} port={parts.port}\n"
-        f"[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\nauth_type=trust\n"
-        f"auth_file={directory}/users\npool_mode=transaction\ndefault_pool_size=2\n"
-    )
-    account = server_account()
-    process = subprocess.Popen(  # noqa: ASYNC220 - it takes a millisecond
-        [PGBOUNCER, str(directory / "ini")],
-        user=None if account is None else account.uid,
-        group=None if account is None else account.gid,
-        extra_groups=None if account is None else [],
-        stderr=subprocess.DEVNULL,
-    )
-    url = urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}"))
-
-    async def answers() -> bool:
-        try:
-            async with await psycopg.AsyncConnection.connect(url):
-                return True
-        except psycopg.OperationalError:
-            return False
-
-    await eventually(answers)
-    yield url
-    process.kill()
-    process.wait()
+    """The database behind a PgBouncer."""
+    async with transaction_pooler(filled_url, server_directory) as url:
+        yield url
 
 
 async def test_every_answer_has_its_one_form(
