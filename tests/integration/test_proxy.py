@@ -70,6 +70,20 @@ async def test_a_stall_is_silent_and_ends(echo_url: str) -> None:
         writer.close()
 
 
+async def test_a_half_open_connection_is_silent(echo_url: str) -> None:
+    """Its server is gone, and its client is not told; a new one works."""
+    async with Proxy(echo_url) as proxy:
+        reader, writer = await connect(proxy)
+        await said_back(reader, writer, b"before")
+        proxy.half_open()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(said_back(reader, writer, b"after"), 0.1)
+        another, its_writer = await connect(proxy)
+        assert await said_back(another, its_writer, b"anew") == b"anew"
+        writer.close()
+        its_writer.close()
+
+
 async def test_refusal_and_reset_are_seen_as_such(echo_url: str) -> None:
     """A refusing proxy resets its connections and takes no new ones until it accepts again."""
     async with Proxy(echo_url) as proxy:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+from coherence.tasks import end
 from tests.support.resp import Frames, words
 
-Address = tuple[str, int]
 _READ_BYTES = 65536
 
 
@@ -47,10 +47,8 @@ class Meddling:
     Each method is awaited before what it is about is passed on, and what follows on that connection waits behind it.
     """
 
-    async def command(self, command: Command) -> bytes | None:
-        """Return None to pass `command` on to the server, or what to answer in its stead."""
-        del command
-        return None
+    async def command(self, command: Command) -> None:
+        """See `command` off."""
 
     async def answer(self, command: Command) -> None:
         """See the answer to `command` off."""
@@ -59,21 +57,17 @@ class Meddling:
         """See a pushed message off."""
 
 
-@dataclass(slots=True)
-class _Pending:
-    command: Command
-    instead: bytes | None
-
-
 class RedisProxy:
     """Stands between clients and the Redis of a URL; `async with` runs it, `proxy.url` goes through it.
 
-    `target` is where new connections lead, and `meddling` what befalls what passes; both may change at any time.
+    `meddling` is what befalls what passes, and may change at any time.
     """
 
     def __init__(self, url: str) -> None:
         self._parts = urlsplit(url)
-        self.target = address(url)
+        if self._parts.hostname is None or self._parts.port is None:
+            raise ValueError("the URL must name a host and a port")
+        self.target = (self._parts.hostname, self._parts.port)
         self.meddling = Meddling()
         self.port = 0
         self.accepted = 0
@@ -94,28 +88,11 @@ class RedisProxy:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        tasks = list(self._links.values())
-        self.reset()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._links.values())
 
     def subscribers(self) -> frozenset[int]:
         """Return the connections that have subscribed."""
         return frozenset(link.number for link in self._links if link.subscribed)
-
-    def connections(self) -> frozenset[int]:
-        """Return all connections that there are."""
-        return frozenset(link.number for link in self._links)
-
-    def reset(self, *, subscribers_only: bool = False) -> None:
-        """End the connections that there are."""
-        for link, task in list(self._links.items()):
-            if link.subscribed or not subscribers_only:
-                task.cancel()
-
-    def lead_to(self, url: str) -> None:
-        """Have new connections lead to another server, and end those that there are, as a failover does."""
-        self.target = address(url)
-        self.reset()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
@@ -136,7 +113,7 @@ class _Link:
     proxy: RedisProxy
     number: int
     subscribed: bool = False
-    _pending: asyncio.Queue[_Pending] = field(default_factory=asyncio.Queue)
+    _pending: asyncio.Queue[Command] = field(default_factory=asyncio.Queue)
     _answers: asyncio.Queue[tuple[bytes, float]] = field(default_factory=asyncio.Queue)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -160,12 +137,11 @@ class _Link:
         while data := await reader.read(_READ_BYTES):
             for frame in frames.feed(data):
                 command = Command(words(frame), self.number, time.monotonic())
-                instead = await self.proxy.meddling.command(command)
+                await self.proxy.meddling.command(command)
                 if not self.subscribed:
-                    self._pending.put_nowait(_Pending(command, instead))
-                self.subscribed = self.subscribed or (command.subscribes and instead is None)
-                if instead is None:
-                    server.write(frame)
+                    self._pending.put_nowait(command)
+                self.subscribed = self.subscribed or command.subscribes
+                server.write(frame)
 
     async def _receive(self, server: asyncio.StreamReader) -> None:
         frames = Frames()
@@ -176,20 +152,12 @@ class _Link:
     async def _reply(self, writer: asyncio.StreamWriter) -> None:
         subscribed = False
         while not subscribed:
-            pending = await self._pending.get()
-            frame = (await self._answers.get())[0] if pending.instead is None else pending.instead
-            await self.proxy.meddling.answer(pending.command)
+            command = await self._pending.get()
+            frame, _ = await self._answers.get()
+            await self.proxy.meddling.answer(command)
             writer.write(frame)
-            subscribed = pending.command.subscribes and pending.instead is None
+            subscribed = command.subscribes
         while True:
             frame, arrived = await self._answers.get()
             await self.proxy.meddling.push(Push(frame, self.number, arrived))
             writer.write(frame)
-
-
-def address(url: str) -> Address:
-    """Return where a URL leads."""
-    parts = urlsplit(url)
-    if parts.hostname is None or parts.port is None:
-        raise ValueError("the URL must name a host and a port")
-    return parts.hostname, parts.port
