@@ -15,6 +15,9 @@ ZSTD = "zstd"
 LEAST_BYTES = 1024
 """Below this, what is saved is less than what a packet has room for."""
 
+REDIS_LEAST_BYTES = 4096
+"""Below this, the memory and the way to Redis that are saved do not pay for handing a body to a thread."""
+
 MOST_BYTES = 16 * 2**20
 """Larger bodies are not compressed for Redis: it is the most that is made of what Redis says is compressed."""
 
@@ -34,7 +37,7 @@ def _gzip(body: bytes) -> bytes:
 
 
 def _zstd(body: bytes) -> bytes:
-    return zstd.compress(body, 3)
+    return zstd.compress(body, 1)
 
 
 def _brotli(body: bytes) -> bytes:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from coherence.coder import Coder
-from coherence.coding import MOST_BYTES, ZSTD
+from coherence.coding import MOST_BYTES, REDIS_LEAST_BYTES, ZSTD
 from coherence.entry import Entry, MalformedEntry
 from coherence.events import Observer, Operated, Operation, Rejected
 from coherence.keys import Names
@@ -134,7 +134,7 @@ class L2:
             self._observe(Operated(operation, time.perf_counter() - started))
 
     async def _compress_and_put(self, entry: Entry, turn: bytes) -> None:
-        if ZSTD in self._coder.codings and len(entry.body) <= MOST_BYTES:
+        if ZSTD in self._coder.codings and REDIS_LEAST_BYTES <= len(entry.body) <= MOST_BYTES:
             await self._coder.coded(entry, ZSTD)
         await self._write("set", self._put(entry, turn))
 
