@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Coroutine
-from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
@@ -11,11 +10,12 @@ from redis.exceptions import ResponseError
 
 from coherence.coder import Coder
 from coherence.coding import MOST_BYTES, REDIS_LEAST_BYTES, ZSTD
+from coherence.commands import Commands, Script
 from coherence.entry import Entry, MalformedEntry
 from coherence.events import Observer, Operated, Operation, Rejected
 from coherence.keys import Names
 from coherence.query import Query
-from coherence.redis_client import RedisUnavailable, bounded
+from coherence.redis_client import RedisUnavailable
 
 MOST_PENDING_PUTS = 100
 
@@ -30,14 +30,13 @@ class L2:
     """
 
     def __init__(self, redis: Redis, names: Names, observer: Observer, timeout: float, coder: Coder) -> None:
-        self._redis = redis
         self._names = names
         self._observe = observer
-        self._timeout = timeout
         self._coder = coder
         self._puts: set[asyncio.Task[None]] = set()
-        self._take_turn = redis.register_script((files("coherence") / "lua" / "take_turn.lua").read_text())
-        self._end_turn = redis.register_script((files("coherence") / "lua" / "end_turn.lua").read_text())
+        self._commands = Commands(redis, timeout)
+        self._take_turn = Script(self._commands, "take_turn")
+        self._end_turn = Script(self._commands, "end_turn")
         self.suspended = False
 
     def resume(self) -> None:
@@ -51,8 +50,7 @@ class L2:
         key = self._names.entry(query.key)
         started = time.perf_counter()
         try:
-            async with bounded(self._timeout):
-                wire = await self._redis.get(key)
+            wire = await self._commands.run("GET", key)
         except RedisUnavailable as error:
             if isinstance(error.__cause__, ResponseError) and str(error.__cause__).startswith("WRONGTYPE"):
                 await self._reject(query, key, "not a string")
@@ -90,10 +88,7 @@ class L2:
             return None
         started = time.perf_counter()
         try:
-            async with bounded(self._timeout):
-                held = await self._take_turn(
-                    keys=[self._names.turn(query.key)], args=[ours, round(seconds * 1000), outdated]
-                )
+            held = await self._take_turn.run((self._names.turn(query.key),), ours, round(seconds * 1000), outdated)
         except RedisUnavailable as error:
             self._failed("turn", started, error)
             return None
@@ -106,8 +101,7 @@ class L2:
             return None
         started = time.perf_counter()
         try:
-            async with bounded(self._timeout):
-                held = await self._redis.get(self._names.turn(query.key))
+            held = await self._commands.run("GET", self._names.turn(query.key))
         except RedisUnavailable as error:
             self._failed("turn", started, error)
             return None
@@ -126,8 +120,7 @@ class L2:
     async def _write(self, operation: Operation, work: Awaitable[object]) -> None:
         started = time.perf_counter()
         try:
-            async with bounded(self._timeout):
-                await work
+            await work
         except RedisUnavailable as error:
             self._failed(operation, started, error)
         else:
@@ -143,23 +136,21 @@ class L2:
         if turn:
             await self._end(entry.query, turn, entry.as_wire(), milliseconds)
         else:
-            await self._redis.set(self._names.entry(entry.query.key), entry.as_wire(), px=milliseconds)
+            await self._commands.run("SET", self._names.entry(entry.query.key), entry.as_wire(), "PX", milliseconds)
 
     async def _end(self, query: Query, turn: bytes, wire: bytes, milliseconds: int) -> None:
-        await self._end_turn(
-            keys=[self._names.turn(query.key), self._names.entry(query.key)], args=[turn, wire, milliseconds]
-        )
+        await self._end_turn.run((self._names.turn(query.key), self._names.entry(query.key)), turn, wire, milliseconds)
 
     async def close(self) -> None:
         """Wait for the writes that are under way."""
         await asyncio.gather(*self._puts)
+        await self._commands.close()
 
     async def _reject(self, query: Query, key: str, reason: str) -> None:
         started = time.perf_counter()
         self._observe(Rejected(query.namespace, reason))
         try:
-            async with bounded(self._timeout):
-                await self._redis.unlink(key)
+            await self._commands.run("UNLINK", key)
         except RedisUnavailable as error:
             self._failed("decode", started, error)
 

@@ -17,6 +17,9 @@ from coherence.query import Query
 from coherence.rows import Page
 from coherence.view import View
 
+WIRE_SECONDS = 0.001
+"""What an entry's times are rounded to in Redis."""
+
 JITTER = 0.1
 """Most that an entry's TTL may exceed what was asked for, as a share of it: what is stored together ends apart."""
 
@@ -114,7 +117,7 @@ class Loading:
         It must have been stored `after` that time of Redis' clock.
         """
         found = await self._l2.get(query)
-        if found is None or found.stored_at <= after:
+        if found is None or found.stored_at <= after + WIRE_SECONDS:
             return None, found is not None
         now = self._clock()
         left = self.remaining(found)

@@ -17,6 +17,7 @@ from bench.system import tree
 WARM_SECONDS = 1.0
 CONNECTIONS = 32
 LOOKS = 3
+ENOUGH_SECONDS = 330.0
 
 
 async def measure(
@@ -24,11 +25,15 @@ async def measure(
 ) -> dict[str, dict[str, list[dict[str, float]]]]:
     """Return what was measured: by size, by name, a record a round, None for one that failed.
 
-    `advance` is called with what is measured next. A contender that fails has a record with the reason alone.
+    `advance` is called with what is measured next. A contender that fails has a record with the reason alone. No round
+    begins after ENOUGH_SECONDS.
     """
     loader = Loader(CONNECTIONS)
     found: dict[str, dict[str, list[dict[str, Any]]]] = {size: defaultdict(list) for size in SIZES}
+    began = time.monotonic()
     for number in range(rounds):
+        if time.monotonic() - began > ENOUGH_SECONDS:
+            break
         for size in SIZES:
             for each in _turned(list(field.contenders), number):
                 advance(f"{each.name}, {size}")

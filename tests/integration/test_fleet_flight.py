@@ -73,6 +73,7 @@ async def test_a_process_that_died_while_loading_holds_nobody_up_for_long(
         assert (await impatient.get()).layer == "db"
         assert 0.3 <= time.monotonic() - began < 20
         assert [event.outcome for event in impatient.seen(TurnTaken)] == ["timeout"]
+        await impatient.stored()
         await impatient.coherence.redis.unlink(impatient.coherence.names.entry(QUERY.key))
         await impatient.coherence.redis.set(name, dead, px=300)
         assert (await fleet[0].get()).layer == "db"

@@ -1,0 +1,71 @@
+"""Redis commands that travel together: each gets its own reply, error or time-out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from coherence.commands import AT_ONCE, Commands, Script
+from coherence.redis_client import RedisUnavailable, connect
+from coherence.settings import CoherenceSettings
+from tests.support.own_servers import OwnValkey
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of the shared Redis."""
+    client = connect(CoherenceSettings.model_validate({"redis_url": redis_url}), connections=5)
+    yield client
+    await client.aclose()
+
+
+async def test_replies_come_to_those_who_asked(redis: Redis, cache_prefix: str) -> None:
+    """Hundreds at once, in few round trips, and none gets another's."""
+    commands = Commands(redis, 20.0)
+    await asyncio.gather(*(commands.run("SET", f"{cache_prefix}{n}", n, "PX", 60_000) for n in range(300)))
+    trips = len(commands._trips)
+    found = await asyncio.gather(*(commands.run("GET", f"{cache_prefix}{n}") for n in range(300)))
+    assert found == [b"%d" % n for n in range(300)]
+    assert trips <= AT_ONCE
+    assert redis.connection_pool.max_connections == 5
+
+
+async def test_an_error_is_that_of_one_command(redis: Redis, cache_prefix: str) -> None:
+    """Its neighbours have their replies."""
+    commands = Commands(redis, 20.0)
+    await commands.run("LPUSH", f"{cache_prefix}list", "x")
+    wrong = asyncio.create_task(commands.run("GET", f"{cache_prefix}list"))
+    assert await commands.run("ECHO", "hello") == b"hello"
+    with pytest.raises(RedisUnavailable) as raised:
+        await wrong
+    assert isinstance(raised.value.__cause__, ResponseError)
+
+
+async def test_a_server_that_hangs_costs_each_command_its_time(own_redis: Callable[..., OwnValkey]) -> None:
+    """All that wait fail in time, one that was given up harms no other, and the server is asked again afterwards."""
+    server = own_redis()
+    client = connect(CoherenceSettings.model_validate({"redis_url": server.url}), connections=5)
+    commands = Commands(client, 0.5)
+    assert await commands.run("ECHO", "before") == b"before"
+    server.pause()
+    given_up = asyncio.create_task(commands.run("ECHO", "given up"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    failed = await asyncio.gather(*(commands.run("ECHO", n) for n in range(20)), return_exceptions=True)
+    assert all(isinstance(each, RedisUnavailable) for each in failed)
+    server.resume()
+    patient = Commands(client, 20.0)
+    assert await asyncio.gather(*(patient.run("ECHO", n) for n in range(20))) == [b"%d" % n for n in range(20)]
+    await client.aclose()
+
+
+async def test_a_script_is_told_to_a_server_that_does_not_know_it(redis: Redis, cache_prefix: str) -> None:
+    """A Redis that was started anew, or flushed of its scripts, gets the text."""
+    script = Script(Commands(redis, 20.0), "take_turn")
+    await redis.script_flush()
+    key = (f"{cache_prefix}turn",)
+    assert await script.run(key, b"1 mine", 60_000, b"") is None
+    assert await script.run(key, b"2 other", 60_000, b"") == b"1 mine"
+    assert await script.run(key, b"2 other", 60_000, b"1 mine") is None
