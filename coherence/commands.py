@@ -57,6 +57,9 @@ class Commands:
                     answer.set_result(reply)
 
     async def _together(self, commands: list[tuple[Word, ...]]) -> list[Any]:
+        if len(commands) == 1:
+            # Alone, it is cheaper without a pipeline.
+            return [await self._redis.execute_command(*commands[0])]
         pipeline = self._redis.pipeline(transaction=False)
         for words in commands:
             pipeline.execute_command(*words)

@@ -11,6 +11,7 @@ import pytest
 
 from bench import report, sections
 from bench.errors import BenchError
+from bench.growth.section import render as growth
 from bench.loader import Loader, Request, Sent, result_of
 from bench.sections import Section
 from bench.speed.contenders import MISS, RAW, ROWS
@@ -76,6 +77,15 @@ def test_the_speeds_report_tells_what_was_missed_and_what_could_not_run() -> Non
     slow = render(result(**{"1k": {RAW: [turn(100)], PROTOCOL: [turn(200)]}}))
     assert "| 2.00 | **missed** |" in slow
     assert set(charts(result())) == {"speed-1k.svg", "speed-50k.svg"}
+
+
+def test_growth_is_told_where_a_part_failed() -> None:
+    """The others have their tables, and say whether they are flat."""
+    entries = [{"entries": 10, "hit": 1.0, "change": 0.5}, {"entries": 100_000, "hit": 2.0, "change": 0.5}]
+    text = growth({"redis_keys": "Could not be run: x", "l1_entries": entries, "subscribers": [], "rows": []})
+    assert "Could not be run: x" in text
+    assert "**not flat**, at the end 2.00 times" in text
+    assert "| 100,000 | 2 | 0.5 |" in text
 
 
 def test_a_result_of_wrk() -> None:
