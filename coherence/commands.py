@@ -59,7 +59,7 @@ class Commands:
     async def _together(self, commands: list[tuple[Word, ...]]) -> list[Any]:
         if len(commands) == 1:
             # Alone, it is cheaper without a pipeline.
-            return [await self._redis.execute_command(*commands[0])]
+            return [await self._redis.execute_command(*commands[0])]  # type: ignore[no-untyped-call] # the library's
         pipeline = self._redis.pipeline(transaction=False)
         for words in commands:
             pipeline.execute_command(*words)

@@ -53,7 +53,7 @@ def render(result: Mapping[str, Any]) -> str:
             {"keys": "keys", "p50": "bump p50 ms", "p99": "bump p99 ms", "scan": "SCAN, UNLINK ms"},
         ),
         (
-            f"Entries in L1, of 100 bytes; a hit goes through the whole of `get_or_load`{_flat(result['l1_entries'], 'hit')}.",
+            f"Entries in L1, of 100 bytes; a hit is a whole `get_or_load`{_flat(result['l1_entries'], 'hit')}.",
             "l1_entries",
             {"entries": "entries", "hit": "hit µs", "change": "a change's arrival µs"},
         ),
