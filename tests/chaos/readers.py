@@ -12,7 +12,6 @@ from coherence.clock import monotonic
 from tests.chaos.oracle import Read, Target
 from tests.support.processes import ANALYST_KEY
 
-NO_ROW = 404
 NO_ANSWER = 0
 """The status of a request whose connection was refused or broke."""
 NO_ROW = 404

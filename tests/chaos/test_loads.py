@@ -20,7 +20,7 @@ FORGETFUL = {"CACHE_L1_MAX_BYTES": "4096"}
 """Room for one list or two, so that most is looked for in Redis."""
 SOON = 0.2
 """Seconds for the last of several changes to be heard of, too."""
-TURNS = 4
+TURNS = 2
 PAGE_BYTES = 3000
 """A page of 20 rows is larger, and what answers a PUT is smaller."""
 STATUSES = ("CONFIRMED", "DISMISSED")

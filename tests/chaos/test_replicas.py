@@ -19,16 +19,15 @@ REQUESTS = 20
 async def test_a_replica_that_stands_still(make_fleet: MakeFleet, run: Run) -> None:
     """SIGSTOP, then SIGCONT with requests waiting: those that came last get nothing from before the pause."""
     fleet = await make_fleet(replicas=2)
-    async with run(fleet) as trial:
+    targets = cycle(TARGETS)
+    async with run(fleet) as trial, trial.fault("stopped"):
         for pause in PAUSES:
-            async with trial.fault(f"stopped for {pause:g} B"):
-                fleet.apis[0].program.pause()
-                targets = cycle(TARGETS)
-                for _ in range(REQUESTS):
-                    trial.ask(0, next(targets))
-                    await trial.lasts(pause * fleet.bound / REQUESTS)
-                fleet.apis[0].program.resume()
-                await trial.answers(20)
+            fleet.apis[0].program.pause()
+            for _ in range(REQUESTS):
+                trial.ask(0, next(targets))
+                await trial.lasts(pause * fleet.bound / REQUESTS)
+            fleet.apis[0].program.resume()
+            await trial.answers(20)
 
 
 @pytest.mark.scenario("api-suspended")
