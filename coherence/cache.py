@@ -185,6 +185,9 @@ class Cache:
             # They were content with what was in Redis.
             fetched, joined = await fly(lambda _: False)
         if fetched.layer == "l2":
+            if not self._view.serves(namespace, self._clock()):
+                # The lease ended between the flight's landing and our turn to go on.
+                return await self._bypass(query, load, "no-lease")
             return self._hit_in_redis(fetched.entry)
         self._observe(Missed(namespace, fetched.stale))
         if joined:

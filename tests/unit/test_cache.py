@@ -333,6 +333,23 @@ async def test_a_late_write_to_the_cache_is_harmless(world: World) -> None:
     assert (await world.get()).body == b"new"
 
 
+async def test_an_entry_that_came_just_before_the_lease_ended_is_not_served_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis' entry was judged in time, and the process came to answer only later: asked again after each wait."""
+    entry = Entry(QUERY, 10, world.redis_clock.at(world.clock()), TTL, etag_of(b"old"), b"old")
+
+    async def get(_: L2, __: Query) -> Entry:
+        # Runs after the flight has landed, and before whoever waits for it.
+        asyncio.get_running_loop().call_soon(world.clock.advance, LEASE)
+        return entry
+
+    monkeypatch.setattr(L2, "get", get)
+    answer = await world.get()
+    assert (answer.layer, answer.reason, answer.unproven) == ("db", "no-lease", None)
+    assert world.seen(Hit) == []
+
+
 async def test_an_entry_from_the_future_is_not_served(world: World) -> None:
     """A stamp that this view has not reached is none that it can judge."""
     world.l1.put(Entry(QUERY, 11, 0.0, TTL, etag_of(b"odd"), b"odd"), ends=world.clock() + TTL)
