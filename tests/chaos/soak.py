@@ -156,8 +156,10 @@ async def _watch(soak: Soak, seconds: float) -> None:
         while True:
             await asyncio.sleep(0.5)
             if soak.trial.begun:
-                total = soak.trial.oracle.total
-                said = f"{total.violations} of {total.reads:,}, worst {total.staleness.worst:.2f} s: {soak.trial.phase}"
+                tallies = soak.trial.oracle.tallies.values()
+                reads, violations = sum(each.reads for each in tallies), sum(each.violations for each in tallies)
+                worst = max((each.staleness.worst for each in tallies), default=0.0)
+                said = f"{violations} of {reads:,}, worst {worst:.2f} s: {soak.trial.phase}"
                 progress.update(task, completed=monotonic() - begun, description=said)
 
 

@@ -34,6 +34,9 @@ QUIET = "quiet"
 HEALING = "healing"
 T = TypeVar("T")
 
+UNPROVEN = ("l1-", "l2-")
+"""How the layer begins of an answer that is marked as unproven."""
+POLICY = "CACHE_ON_LEASE_LOSS"
 LEAST_COMMITS = 5
 """In a quiet phase."""
 
@@ -69,6 +72,7 @@ class Trial:
         self._allowances: list[tuple[float, frozenset[int]]] = [(0.0, frozenset())]
         """Which statuses other than 200 have been allowed since when."""
         self._unexpected: list[Failure] = []
+        self._unproven: list[Read] = []
         self._replicas = 0
         self._answers: dict[int, int] = {}
         self._hits: set[tuple[int, str]] = set()
@@ -192,6 +196,7 @@ class Trial:
         """Fail if the promise has been broken by now."""
         violations = "\n".join(map(str, self.oracle.violations))
         assert not violations, f"{self.name}: {self.oracle.total.violations} violations\n{violations}"
+        assert not self._unproven or POLICY in self.fleet.more, f"{self.name}: without proof: {self._unproven[0]}"
         assert not self._unexpected, f"{self.name}: {len(self._unexpected)} not answered, as {self._unexpected[0]}"
 
     # -- the inner workings
@@ -208,6 +213,8 @@ class Trial:
             return
         outdated = self.oracle.judge(answer, _since(self._phases, answer.started)[0])
         self._answers[answer.replica] = self._answers.get(answer.replica, 0) + 1
+        if answer.layer.startswith(UNPROVEN):
+            self._unproven.append(answer)
         if answer.started >= self._phases[-1][0]:
             self._hits.add((answer.replica, answer.layer))
         if answer.layer == "l1":
