@@ -1,14 +1,14 @@
 """Fixtures of the scenarios."""
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.fleet import Fleet, MakeFleet, Shipyard
-from tests.chaos.report import Report
+from tests.chaos.report import Record, Report
 from tests.chaos.trial import Run, Trial
 from tests.support.own_servers import ServerRoom
 from tests.support.processes import Programs
@@ -37,7 +37,7 @@ async def make_fleet(
 
 
 @pytest.fixture
-def record() -> Callable[[Report], None]:
+def record() -> Record:
     """Print a report, and store it where CHAOS_REPORTS says."""
 
     def take(report: Report) -> None:
@@ -50,7 +50,7 @@ def record() -> Callable[[Report], None]:
 
 
 @pytest.fixture
-def run(request: pytest.FixtureRequest, record: Callable[[Report], None]) -> Run:
+def run(request: pytest.FixtureRequest, record: Record) -> Run:
     """What makes a `Trial` of the test's scenario on a fleet; its report is recorded."""
     marker = request.node.get_closest_marker("scenario")
     assert marker is not None, "a scenario has a name"

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ PAGE = ROOT / "docs" / "guarantees.md"
 REPORTS = ROOT / ".chaos"
 LINE = re.compile(r"^(?P<head>\| `(?P<name>[a-z0-9-]+)` \|.*\|)(?P<measured>[^|]*)\|$", re.MULTILINE)
 MARKER = re.compile(r'mark\.scenario\(\s*"([a-z0-9-]+)"')
+SOAKED = re.compile(r"(<!-- soak -->\n).*?(<!-- end of soak -->)", re.DOTALL)
 COLUMNS = 5
 
 
@@ -32,7 +34,9 @@ def measured(reports: Sequence[Mapping[str, Any]]) -> str:
     reads, violations = sum(each["reads"] for each in reports), sum(each["violations"] for each in reports)
     worst = max(each["worst"] for each in reports)
     found = f"{violations} of {reads:,}; {worst:.2f} s" if reads else ""
-    figures = {name: value for each in reports for name, value in each["figures"].items()}
+    figures: dict[str, float] = {}
+    for name, value in (item for each in reports for item in each["figures"].items()):
+        figures[name] = max(value, figures.get(name, value))
     return "; ".join(filter(None, [found, *(f"{name} {value:,g}" for name, value in figures.items())]))
 
 
@@ -43,7 +47,24 @@ def refreshed(page: str, reports: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
         found = reports.get(match["name"])
         return f"{match['head']} {measured(found)} |" if found else match[0]
 
-    return LINE.sub(line, page)
+    page = LINE.sub(line, page)
+    return SOAKED.sub(lambda match: f"{match[1]}{soaked(reports[SOAK])}{match[2]}", page) if SOAK in reports else page
+
+
+def soaked(reports: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the soaks found, fault by fault, and where the answers came from."""
+    minutes, reads = sum(each["minutes"] for each in reports), sum(each["reads"] for each in reports)
+    times, hits = Counter[str](), Counter[str]()
+    worst: dict[str, float] = {}
+    for each in reports:
+        times.update(each["faults"])
+        hits.update(each["hits"])
+        for fault, seconds in each["worst_by_phase"].items():
+            worst[fault] = max(seconds, worst.get(fault, 0.0))
+    shares = ", ".join(f"{100 * count / reads:.1f} % from {layer}" for layer, count in sorted(hits.items()))
+    rows = [f"| {fault} | {times[fault] or ''} | {seconds:.2f} |" for fault, seconds in sorted(worst.items())]
+    head = f"{minutes:g} minutes, {times.total():,} faults, {reads:,} answers: {shares}, the others from Postgres."
+    return "\n".join([head, "", "| while | times | worst, s |", "|---|---:|---:|", *rows, ""])
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """What a run found: for a reader, and as JSON for the table of guarantees."""
 
 import json
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,9 @@ class Report:
         self.layers = dict(layers.most_common())
 
     def __str__(self) -> str:
+        figures = [f"  {name}: {value:g}" for name, value in self.figures.items()]
+        if not self.reads:
+            return "\n".join([f"{self.name} ({self.mode})", *figures])
         staleness = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in self.percentiles.items())
         layers = ", ".join(f"{layer} {count:,}" for layer, count in self.layers.items())
         lines = [
@@ -67,13 +71,18 @@ class Report:
             lines.append(f"  without an answer: {self.failures}")
         if self.converged_after:
             lines.append(f"  newest everywhere after {max(self.converged_after):.3f} s")
-        lines += [f"  {name}: {value:g}" for name, value in self.figures.items()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *figures])
 
-    def store(self, directory: Path) -> None:
-        """Write it to `directory`, beside those of other runs."""
+    def store(self, directory: Path, **more: object) -> Path:
+        """Write it, and what there is `more`, to `directory`, beside those of other runs; return the file."""
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{self.name}.{self.mode}.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+        path = directory / f"{self.name}.{self.mode}.{time.time_ns()}.json"
+        path.write_text(json.dumps({**asdict(self), **more}, indent=2) + "\n")
+        return path
+
+
+Record = Callable[[Report], None]
+"""The fixture `record`: prints a report, and keeps it."""
 
 
 def read_reports(directory: Path) -> Mapping[str, list[dict[str, Any]]]:

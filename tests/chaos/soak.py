@@ -6,13 +6,11 @@ of every row has to be shown everywhere, and both caches to serve, before the ne
 """
 
 import asyncio
-import json
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -109,15 +107,13 @@ def main(minutes: float, seed: int, rate: float, out: Path, picture: Path | None
     soak, broken = asyncio.run(_soak(minutes * 60, seed, rate, out))
     report = soak.trial.report
     report.worst_by_phase = soak.worst_by_fault
-    document = {**asdict(report), "seed": seed, "faults": dict(soak.done.most_common()), "lengths": soak.lengths}
-    report_at = out / f"{SOAK}.{report.mode}.json"
-    report_at.write_text(json.dumps(document, indent=2) + "\n")
+    stored = report.store(out, minutes=minutes, seed=seed, faults=dict(soak.done.most_common()), lengths=soak.lengths)
     svg = plot("How outdated answers were", soak.curves(), report.bound)
     for path in filter(None, (out / "staleness.svg", picture)):
         path.write_text(svg)
     click.echo(f"\n{report}")
     click.echo(f"  faults: {', '.join(f'{name} {count}' for name, count in soak.done.most_common())}")
-    click.echo(f"  {report_at}; the same faults again: --seed {seed}")
+    click.echo(f"  {stored}; the same faults again: --seed {seed}")
     if broken is not None:
         click.echo(f"{broken}\nlogs are in {out / LOGS}", err=True)
         sys.exit(1)

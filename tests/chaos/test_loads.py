@@ -8,6 +8,7 @@ import pytest
 from tests.acceptance.conftest import fill
 from tests.acceptance.system import ANOMALIES, layer, view
 from tests.chaos.fleet import PATIENCE_SECONDS, Fleet, MakeFleet
+from tests.chaos.report import Record, Report
 from tests.chaos.trial import Run, Trial
 from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
@@ -83,7 +84,7 @@ async def overtaken(trial: Trial, proxy: Proxy) -> None:
 
 
 @pytest.mark.scenario("load-before-put")
-async def test_a_request_after_a_put_joins_no_load_from_before(make_fleet: MakeFleet) -> None:
+async def test_a_request_after_a_put_joins_no_load_from_before(make_fleet: MakeFleet, record: Record) -> None:
     """While a load is held up that read before a PUT, whoever asks after the PUT's 200 gets the new row."""
     fleet = await make_fleet(replicas=2)
     await fill(fleet)
@@ -99,6 +100,7 @@ async def test_a_request_after_a_put_joins_no_load_from_before(make_fleet: MakeF
         assert dict(view(await early))["T1"] == old, "the load was to have read before the PUT"
         assert dict(view(await late))["T1"] == status
         assert layer(await late) == "db"
+    record(Report("load-before-put", fleet.mode, fleet.bound, figures={f"old, of {2 * TURNS}": 0}))
 
 
 async def held_load(fleet: Fleet, page: str) -> asyncio.Task[httpx2.Response]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from tests.acceptance.conftest import fill
 from tests.acceptance.system import ANOMALIES
 from tests.chaos.fleet import Fleet, MakeFleet
 from tests.chaos.readers import Line
-from tests.chaos.report import Report
+from tests.chaos.report import Record, Report
 from tests.support.processes import ANALYST_KEY
 
 PUTS = 10_000
@@ -24,8 +24,6 @@ FEWEST = 160
 """Where each PUT waits for a Redis that is not there."""
 WRITERS = 8
 STATUSES = ("INVESTIGATING", "INVESTIGATED", "CONFIRMED", "DISMISSED")
-
-Record = Callable[[Report], None]
 
 
 class Put(NamedTuple):

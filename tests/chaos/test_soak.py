@@ -1,11 +1,10 @@
 """A short soak, so that the long one works when it is asked for."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.report import Report
+from tests.chaos.report import Record
 from tests.chaos.rig import make_rig
 from tests.chaos.soak import Soak
 
@@ -16,7 +15,7 @@ SEED = 5
 
 @pytest.mark.timeout(300)
 @pytest.mark.scenario("random-faults")
-async def test_random_faults(server_directory: Path, record: Callable[[Report], None]) -> None:
+async def test_random_faults(server_directory: Path, record: Record) -> None:
     """Faults drawn at random, some two at once: no answer older than the bound, and all is well after each."""
     directory = server_directory / "soak"
     directory.mkdir(mode=0o711)
