@@ -143,15 +143,17 @@ class Cache:
     def peek(self, query: Query, at_least: int = 0) -> tuple[Kept, float] | None:
         """Return what L1 has for `query`, and for how many seconds it could still be served; None where it may not be.
 
-        It asks what `get_or_load` asks, and may be served as that would (I1). No hit is reported: whoever makes one of
-        it does that. All that has more to it than being served (it cannot be proven fresh, it is to be refreshed, a
-        change has ended it) is left to `get_or_load`, which the caller goes on to.
+        It asks what `get_or_load` asks, and may be served as that would (I1). No hit is reported but to the sampler:
+        whoever makes one of it does that. All that has more to it than being served (it cannot be proven fresh, it is
+        to be refreshed, a change has ended it) is left to `get_or_load`, which the caller goes on to.
         """
         view, now = self._view, self._clock()
         if at_least > view.generation or not view.proves(query.namespace, now):
             return None
         kept = self._l1.get(query.key)
-        if kept is None or now >= kept.refresh_at or kept.entry.query != query:
+        if kept is None or now >= kept.refresh_at:
+            return None
+        if kept.entry.query is not query and kept.entry.query != query:
             return None
         if kept.judged != view.generation and not (
             view.unaffected(query, kept.judged, kept.entry.page) and self._loading.spares(kept)

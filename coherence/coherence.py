@@ -24,7 +24,7 @@ from coherence.gate import Gate, Unavailable
 from coherence.generation import GenerationKey
 from coherence.history import History
 from coherence.keys import Names
-from coherence.l1 import L1, Kept
+from coherence.l1 import L1
 from coherence.l2 import L2
 from coherence.loading import Load
 from coherence.policy import PROVEN_ONLY, Policy, staleness_bound
@@ -139,6 +139,7 @@ class Coherence:
             clock=clock,
             observer=observer,
         )
+        self.peek = self._cache.peek
         self._explainer = Explainer(view=self.view, redis_clock=redis_clock, l1=self.l1, l2=self._l2, clock=clock)
         self._sweeps: set[asyncio.Task[int]] = set()
 
@@ -202,10 +203,6 @@ class Coherence:
         if answer.layer == "db":
             self.stale.in_use = False
         return answer
-
-    def peek(self, query: Query, at_least: int = 0) -> tuple[Kept, float] | None:
-        """See `Cache.peek`."""
-        return self._cache.peek(query, at_least)
 
     async def explain(self, query: Query) -> Explanation:
         """See `Explainer.explain`."""

@@ -21,7 +21,13 @@ from service.representation import Forms, as_lines, hit_headers
 from service.responses import Header
 
 _ENCODING = b"accept-encoding"
-_MATTERS = frozenset({HEADER, _ENCODING, b"if-none-match", b"cache-generation", b"cache-control", b"origin"})
+
+_MATTERS = frozenset(
+    {HEADER, _ENCODING, b"if-none-match", b"cache-generation", b"cache-control", b"origin"}
+    | {b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade"}
+)
+"""Headers by which an answer, or what becomes of the connection, may differ. Those that `find` does not read make a
+request one for the long way."""
 
 
 class Hits:
@@ -57,7 +63,7 @@ class Hits:
                 known = (*known, value)
             elif name == b"cache-generation" and (generation := parse_generation(value.strip())) is not None:
                 at_least = max(at_least, generation)
-            else:
+            elif name != b"connection" or value.lower() != b"keep-alive":
                 return None
         if key is None or self._keys.role_of(key) is not Role.ANALYST:
             return None

@@ -23,9 +23,6 @@ HITS = "anomaly_cache.hits"
 
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 
-_NOT_PLAIN = frozenset({b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
-"""What says more of the connection, or of a body, than that it is kept alive and that there is none."""
-
 
 class _Answering(RequestResponseCycle):
     """Stands for hits where uvicorn looks for the request that is being answered."""
@@ -100,9 +97,6 @@ class Protocol(LimitedProtocol):
         method = _METHODS.get(self.parser.get_method())
         if method is None or self.parser.get_http_version() != "1.1":
             return None
-        for name, value in self.headers:
-            if name in _NOT_PLAIN and (name != b"connection" or value.lower() != b"keep-alive"):
-                return None
         return self._hits.find(self.url, method, self.headers)
 
     def _write(self, answers: list[Ready]) -> None:
