@@ -34,7 +34,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A part of the URL is there."""
-        super().on_url(url)
+        self.url += url
         if len(self.url) > URL_LIMIT:
             detail = f"the URL is longer than {URL_LIMIT} bytes"
             self._refusal = Problem(HTTPStatus.REQUEST_URI_TOO_LONG, "uri-too-long", detail)

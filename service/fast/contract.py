@@ -13,7 +13,10 @@ from typing import Any
 from uvicorn.protocols.http import httptools_impl
 
 ATTRIBUTES = {
-    "HttpToolsProtocol": ("access_log app_state cycle flow headers parser server_state transport"),
+    "HttpToolsProtocol": (
+        "access_log app_state cycle flow headers loop parser pipeline server_state timeout_keep_alive "
+        "timeout_keep_alive_task transport"
+    ),
     "RequestResponseCycle": "disconnected keep_alive message_event more_body response_complete",
     "FlowControl": "write_paused",
     "ServerState": "default_headers total_requests",
@@ -27,10 +30,19 @@ PARAMETERS = {
     "HttpToolsProtocol.on_message_complete": "self",
     "HttpToolsProtocol.on_response_complete": "self",
     "HttpToolsProtocol.send_400_response": "self msg",
+    "HttpToolsProtocol.timeout_keep_alive_handler": "self",
 }
 """What is called, or stood in for."""
 
 NAMES = {
+    "HttpToolsProtocol.data_received": (
+        "HttpParserError HttpParserUpgrade _should_upgrade _unset_keepalive_if_required _unsupported_upgrade_warning "
+        "feed_data handle_websocket_upgrade httptools logger parser send_400_response warning"
+    ),
+    "HttpToolsProtocol.on_response_complete": (
+        "_start_asgi_task _unset_keepalive_if_required call_later flow is_closing loop pipeline pop resume_reading "
+        "server_state timeout_keep_alive timeout_keep_alive_handler timeout_keep_alive_task total_requests transport"
+    ),
     "HttpToolsProtocol.on_headers_complete": (
         "Event RequestResponseCycle _should_upgrade _start_asgi_task access_log access_logger app appendleft asyncio "
         "connections cycle decode default_headers encode expect_100_continue flow get_http_version get_method "

@@ -5,7 +5,8 @@ has to wait for its turn on the connection or for the client to read, goes the n
 there.
 """
 
-from asyncio import AbstractEventLoop, Event
+from asyncio import AbstractEventLoop, Event, TimerHandle
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +23,10 @@ HITS = "anomaly_cache.hits"
 """Where in the lifespan's state the application's Hits stand, if they may be used here."""
 
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
+
+
+LEAST_APART = 4096
+"""Bytes of a body that is not worth copying, to be sent in one piece with its head."""
 
 
 class _Answering(RequestResponseCycle):
@@ -53,17 +58,23 @@ class Protocol(LimitedProtocol):
         self._ready: list[Ready] = []
         """Answers to what has just been read, not written yet."""
         self._ready_bytes = 0
+        self._idle_since = -inf
+        """When a hit left the client with the next word, by the event loop's clock."""
         self._default_headers: list[tuple[bytes, bytes]] = []
         self._front = b""
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
         started = perf_counter()
+        # uvicorn would end the timer with each request, and begin another one with each answer.
+        timer, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
         super().data_received(data)
         if self._ready:
             ready, self._ready, self._ready_bytes = self._ready, [], 0
             self._write(ready)
-            self._count(ready, perf_counter() - started)
+            self._end(ready, perf_counter() - started, timer)
+        elif timer is not None:
+            timer.cancel()
 
     def on_headers_complete(self) -> None:
         """The head is there: answer it, or have it handled."""
@@ -82,8 +93,16 @@ class Protocol(LimitedProtocol):
         super().send_400_response(msg)
         # uvicorn would have begun with the first of them, and would send its answer no more than the others'.
         if self._ready:
-            self._count(self._ready[:1], 0.0)
+            self._end(self._ready[:1], 0.0, None)
             self._ready = []
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection, if its client has kept silent for long."""
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def _find(self) -> Ready | None:
         if self._hits is None or self._ready_bytes > HIGH_WATER_LIMIT:
@@ -105,16 +124,23 @@ class Protocol(LimitedProtocol):
             # They are another list each second, for the date in them.
             self._default_headers = default_headers
             self._front = b"".join(b"%s: %s\r\n" % header for header in default_headers)
-        parts = []
+        parts: list[bytes] = []
         for ready in answers:
-            parts.append(b"".join((STATUS_LINE[ready.status], self._front, ready.lines)))
-            parts.append(ready.body)
-        self.transport.writelines(parts)
+            parts += (STATUS_LINE[ready.status], self._front, ready.lines, ready.body)
+        if len(answers) == 1 and len(ready.body) > LEAST_APART:
+            self.transport.writelines((b"".join(parts[:3]), ready.body))
+        else:
+            self.transport.write(b"".join(parts))
 
-    def _count(self, answers: list[Ready], seconds: float) -> None:
+    def _end(self, answers: list[Ready], seconds: float, timer: TimerHandle | None) -> None:
         for ready in answers:
             ready.tally.add(seconds)
-        self.server_state.total_requests += len(answers) - 1
-        # The last is counted there, where the next request's turn begins, or the time for keeping alive.
+        self.server_state.total_requests += len(answers)
         self._answering.response_complete = True
-        self.on_response_complete()
+        self.timeout_keep_alive_task = timer
+        if self.pipeline or timer is None or self.transport.is_closing():
+            # It counts one, and begins with the next request, or with the time that the client may keep silent.
+            self.server_state.total_requests -= 1
+            self.on_response_complete()
+        else:
+            self._idle_since = self.loop.time()

@@ -118,9 +118,13 @@ async def test_nobody_is_thought_idle_while_a_request_is_under_way(side: Side, h
     """The time for keeping a connection alive begins when the last of its requests has been answered."""
     connection = side.connect()
     connection.wire.arrive(request())
-    assert connection.is_idle()
+    timer = connection.protocol.timeout_keep_alive_task
+    assert timer is not None
+    connection.wire.arrive(request())
+    assert not timer.cancelled()
     connection.wire.arrive(request() + request(MISSING))
     await connection.settle()
+    assert timer.cancelled()
     assert not connection.is_idle()
     await held_up.release(connection)
 
@@ -133,6 +137,20 @@ async def test_an_idle_client_is_hung_up_on(side: Side) -> None:
         await asyncio.sleep(0.001)
         if connection.wire.closing:
             break
+    assert connection.wire.closing
+    await connection.end()
+
+
+async def test_each_hit_gives_the_client_the_whole_time_again(side: Side) -> None:
+    """A timer that was set before looks again, when it ends, how long the client has been silent."""
+    connection = side.connect(timeout_keep_alive=5)
+    connection.wire.arrive(request())
+    connection.wire.arrive(request())
+    connection.protocol.timeout_keep_alive_handler()
+    assert connection.is_idle()
+    assert [connection.wire.closing] == [False]
+    connection.protocol._idle_since -= 6  # type: ignore[attr-defined] # it is the fast one
+    connection.protocol.timeout_keep_alive_handler()
     assert connection.wire.closing
     await connection.end()
 
