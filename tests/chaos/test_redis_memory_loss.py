@@ -1,6 +1,7 @@
 """Redis forgets, wholly or in part, or its clock is wrong, while the listener lives."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ async def test_a_redis_that_comes_back_empty(make_fleet: MakeFleet, run: Run) ->
 
 @pytest.mark.scenario("redis-snapshot-restored")
 async def test_an_old_snapshot(make_fleet: MakeFleet, run: Run) -> None:
-    """A crash, and a start with what was saved before everything changed: its lease is good still."""
+    """A start with what was saved before everything changed: its lease is good still, and one process is unaware."""
     fleet = await make_fleet(own_redis=True)
     async with run(fleet) as trial:
         for _ in range(3):
@@ -76,11 +77,18 @@ async def test_an_old_snapshot(make_fleet: MakeFleet, run: Run) -> None:
                 await trial.writer.pause()
                 snapshot = SnapshotRestored(fleet.own_redis, fleet.redis, names_of(fleet))
                 before = await snapshot.remember()
+                fleet.apis[1].redis.stall()  # that one does not hear of the change
                 await trial.writer.change_all()
-                await fleet.caught_up(before)
+                await eventually(partial(bumped, fleet, before), within=20.0)
                 async with snapshot.broken():
+                    fleet.apis[1].redis.resume()
                     await trial.lasts(2 * fleet.bound)
                 trial.writer.resume()
+
+
+async def bumped(fleet: Fleet, before: int) -> bool:
+    """Tell whether Redis has a later generation than `before`."""
+    return await fleet.generation() > before
 
 
 @pytest.fixture
