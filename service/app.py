@@ -179,7 +179,7 @@ def create_app(
         routes=[resource.route() for resource in resources],
         middleware=[
             *([Middleware(Cors, origins=settings.origins)] if settings.origins else []),
-            Middleware(Boundary, count=metrics.request),
+            Middleware(Boundary, count=metrics.requests.count),
             Middleware(Authentication, keys=keys),
         ],
         exception_handlers={HTTPException: unrouted},

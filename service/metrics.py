@@ -14,9 +14,9 @@ from coherence.presence import Traffic
 from coherence.view import Received
 from service.audit_metrics import AuditMetrics
 from service.database import Database
-from service.durations import Durations
 from service.instruments import Instruments
 from service.multiprocess import collector
+from service.requests import OTHER, Requests
 from service.tally import Tally
 
 ERRORS = ("get", "set", "decode", "turn", "publish", "presence")
@@ -24,9 +24,7 @@ CAUSES = frozenset(
     {"insert", "update", "delete", "truncate", "invalidate", "many", "put", "gap", "resync", "triggers", "redis-behind"}
     | {"unknown", "unparsable"}
 )
-METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"})
 EVERYTHING = "*"
-OTHER = "other"
 
 
 class Metrics:
@@ -53,8 +51,7 @@ class Metrics:
                 made.judged.labels(namespace, verdict)
         audit = AuditMetrics(self._registry, self._namespaces)
         self._forgotten = 0
-        self._requests: dict[tuple[str, str, int], tuple[Counter, Durations]] = {}
-        self._durations: dict[tuple[str, str], Durations] = {}
+        self.requests = Requests(made.requests, made.request_seconds)
         self._tallies: dict[tuple[str, str, str, int], Tally] = {}
         self._take: dict[type, Callable[[Any], None]] = {
             events.Hit: self._hit,
@@ -82,35 +79,14 @@ class Metrics:
         """Take an event of the cache."""
         self._take[type(event)](event)
 
-    def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count an answered request. `route` is a template, not a path."""
-        children = self._requests.get((route, method, status)) or self._children_of_requests(route, method, status)
-        children[0].inc()
-        children[1].add(seconds)
-
-    def durations(self, route: str, method: str) -> Durations:
-        """Return what counts how long requests of `route`, a template, by `method`, one of METHODS, take."""
-        found = self._durations.get((route, method))
-        if found is None:
-            found = self._durations[route, method] = Durations(self._made.request_seconds.labels(route, method))
-        return found
-
     def tally(self, namespace: str, route: str, method: str, status: int) -> Tally:
         """Return what counts requests by `method`, one of METHODS, that L1 answers: as hits and as requests."""
         found = self._tallies.get((namespace, route, method, status))
         if found is None:
-            requests, durations = self._children_of_requests(route, method, status)
+            requests, durations = self.requests.series(route, method, status)
             hits = self._children_of_hits(namespace, "l1")
             found = self._tallies[namespace, route, method, status] = Tally((requests, *hits), durations)
         return found
-
-    def _children_of_requests(self, route: str, method: str, status: int) -> tuple[Counter, Durations]:
-        known = method if method in METHODS else OTHER
-        children = self._made.requests.labels(route, known, str(status)), self.durations(route, known)
-        # Of methods that nobody knows there are too many to remember.
-        if known is not OTHER:
-            self._requests[route, method, status] = children
-        return children
 
     def sample(self, coherence: Coherence, database: Database) -> None:
         """Set the gauges to what is true now."""
@@ -136,8 +112,7 @@ class Metrics:
         """Show what was counted since the last time and is not shown at once."""
         for tally in self._tallies.values():
             tally.hand_over()
-        for durations in self._durations.values():
-            durations.hand_over()
+        self.requests.hand_over()
 
     def traffic(self, coherence: Coherence) -> Traffic:
         """Return what this process has answered so far, and what its own cache holds."""

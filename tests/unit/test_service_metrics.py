@@ -33,9 +33,8 @@ def exposed(*happened: Event, requests: tuple[tuple[str, str, int, float], ...] 
     for event in happened:
         metrics(event)
     for request in requests:
-        metrics.request(*request)
-    for durations in metrics._durations.values():
-        durations.hand_over()
+        metrics.requests.count(*request)
+    metrics.hand_over()
     samples = re.findall(r"^(\w+(?:{.*})?) (\S+)$", metrics.exposition().decode(), re.MULTILINE)
     return {name: float(value) for name, value in samples}
 
@@ -140,9 +139,9 @@ def test_the_time_of_requests_is_counted_by_template_and_method() -> None:
 def test_what_was_handed_over_is_not_handed_over_again() -> None:
     """Each scrape asks."""
     metrics = Metrics([])
-    metrics.request("/livez", "GET", 200, 0.1)
+    metrics.requests.count("/livez", "GET", 200, 0.1)
     for _ in range(2):
-        metrics._durations["/livez", "GET"].hand_over()
+        metrics.hand_over()
     assert b'http_request_duration_seconds_count{method="GET",route="/livez"} 1.0' in metrics.exposition()
 
 
