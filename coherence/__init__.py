@@ -1,6 +1,6 @@
 """A read cache over Postgres and Redis with a provable bound on staleness."""
 
-from coherence.cache import Answer
+from coherence.answer import Answer
 from coherence.changes import Change
 from coherence.coherence import Coherence, Published
 from coherence.gate import Overloaded

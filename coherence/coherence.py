@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from coherence.acknowledgements import Acknowledgements
+from coherence.answer import Answer
 from coherence.auditor import Auditor, Reread
 from coherence.backplane import Backplane
-from coherence.cache import Answer, Cache
+from coherence.cache import Cache
 from coherence.changes import Change
 from coherence.clock import Clock, RedisClock, monotonic
 from coherence.coder import Coder

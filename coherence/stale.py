@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from coherence.cache import Answer
+from coherence.answer import Answer
 from coherence.clock import Clock, RedisClock
 from coherence.entry import Entry
 from coherence.events import Observer, Unproven

@@ -2,7 +2,7 @@
 
 import math
 
-from coherence.cache import Answer
+from coherence.answer import Answer
 
 CACHE_NAME = "anomaly-cache"
 

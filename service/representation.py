@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-from coherence.cache import Answer
+from coherence.answer import Answer
 from coherence.coding import LEAST_BYTES
 from coherence.l1 import Kept
 from service.cache_status import forward_status, hit_status, unproven_status

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from starlette.types import Receive, Scope, Send
 
-from coherence.cache import Answer, NotCached
+from coherence.answer import Answer, NotCached
 from coherence.changes import parse_generation
 from coherence.coherence import Coherence
 from coherence.loading import Content

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from coherence.cache import Answer
+from coherence.answer import Answer
 from coherence.entry import Entry, etag_of
 from coherence.events import Loaded
 from coherence.query import Query

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from coherence.cache import Answer
+from coherence.answer import Answer
 from coherence.events import Operated, Refreshed, TurnTaken
 from tests.support.coherences import QUERY, Deployment, Replica, Vouching
 from tests.support.waiting import eventually

@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from coherence.cache import Answer
+from coherence.answer import Answer
 from coherence.changes import Change
 from coherence.clock import Clock, monotonic
 from coherence.coherence import Coherence, Published

@@ -8,7 +8,8 @@ from random import Random
 import psycopg
 from redis.asyncio import Redis
 
-from coherence.cache import Answer, Cache
+from coherence.answer import Answer
+from coherence.cache import Cache
 from coherence.changes import Change
 from coherence.clock import RedisClock
 from coherence.coder import Coder

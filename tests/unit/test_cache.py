@@ -7,7 +7,8 @@ from typing import TypeVar
 import pytest
 from redis.asyncio import Redis
 
-from coherence.cache import Answer, Cache
+from coherence.answer import Answer
+from coherence.cache import Cache
 from coherence.changes import Bump, Change
 from coherence.clock import RedisClock
 from coherence.coder import Coder

@@ -5,7 +5,7 @@ from typing import Any
 import http_sf
 import pytest
 
-from coherence.cache import Answer
+from coherence.answer import Answer
 from service.cache_status import forward_status, hit_status
 
 ORIGINS = [
