@@ -38,5 +38,10 @@ async def test_a_redis_that_refuses(make_fleet: MakeFleet, run: Run, kind: type[
     """READONLY, OOM, LOADING, NOPERM, BUSY: each as Redis itself says it."""
     fleet = await make_fleet(own_redis=True)
     refusing = kind(fleet.own_redis, fleet.redis, names_of(fleet))
-    async with run(fleet) as trial, trial.fault(kind.name), refusing.broken():
-        await trial.lasts(2.5 * fleet.bound)
+    async with run(fleet) as trial, trial.fault(kind.name):
+        await trial.writer.pause()
+        async with refusing.broken():
+            await trial.writer.change_all()  # of which no later change tells
+            await trial.lasts(1.5 * fleet.bound)
+            trial.writer.resume()
+            await trial.lasts(fleet.bound)
