@@ -8,7 +8,7 @@ from coherence.generation import GenerationKey
 from coherence.redis_client import RedisUnavailable
 from coherence.timing import Timing
 from listener.events import Audited, Bumped, BumpFailed, Fenced, Heard, LeaseRenewed, LeaseWithheld, Observer
-from listener.ledger import Ledger
+from listener.ledger import Claim, Ledger
 from listener.seat import Seat, Superseded
 from listener.source import Source
 from listener.sweeper import Sweeper
@@ -81,17 +81,9 @@ class Active:
 
     async def _renew(self) -> bool:
         """Prove that no change was missed, and renew the lease if so. Returns whether there is a lease."""
-        t0: int | None = None
-        server = ""
-        obstacle = ""
-        try:
-            t0, server = await self._key.time_us(), await self._key.server_id()
-            self._ledger.served_by(server)
-        except RedisUnavailable as error:
-            obstacle = self._redis_failed(error)
-        read = self._clock()
+        obstacle = await self._begin_proof()
         await self._prove()
-        if t0 is None:
+        if obstacle is not None:
             self._observe(LeaseWithheld("redis", obstacle))
             return False
         if self._ledger.owed and not await self._tell():
@@ -99,14 +91,38 @@ class Active:
         if self._ledger.blind is not None:
             self._observe(LeaseWithheld("triggers", self._ledger.blind))
             return False
+        claim = self._ledger.claim(self._clock())
+        return claim is not None and await self._ask(claim)
+
+    async def _begin_proof(self) -> str | None:
+        """Ask Redis for its time and who it is; return the reason where it does not answer."""
+        try:
+            t0, server = await self._key.time_us(), await self._key.server_id()
+        except RedisUnavailable as error:
+            return self._redis_failed(error)
+        self._ledger.begin_proof(t0, server, self._clock())
+        return None
+
+    async def _prove(self) -> None:
+        """Hear of everything that was committed before this call, and look at the triggers, in this order.
+
+        The look comes last: it shows what was done to a trigger in any transaction before the fence.
+        """
+        started = time.perf_counter()
+        changes = await self._source.fence()
+        self._observe(Fenced(time.perf_counter() - started))
+        if changes:
+            self._observe(Heard(changes))
+        self._ledger.fenced(changes)
+        audit = await look(self._source.session)
+        self._observe(Audited(audit))
+        self._ledger.audited(audit)
+
+    async def _ask(self, claim: Claim) -> bool:
+        """Ask Redis for the lease that the proof allows; return whether it gave one."""
         try:
             renewed = await self._key.renew(
-                t0,
-                self._clock() - read,
-                self._lease,
-                self._ledger.floor,
-                namespaces=self._ledger.namespaces,
-                server=server,
+                claim.t0_us, claim.age, self._lease, claim.floor, namespaces=claim.namespaces, server=claim.server
             )
         except RedisUnavailable as error:
             self._observe(LeaseWithheld("redis", self._redis_failed(error)))
@@ -118,19 +134,6 @@ class Active:
         self._ledger.seen(renewed.generation)
         self._observe(LeaseRenewed(renewed))
         return True
-
-    async def _prove(self) -> None:
-        """Hear of everything that was committed before this call, and look at the triggers, in this order.
-
-        The look comes last: it shows what was done to a trigger in any transaction before the fence.
-        """
-        started = time.perf_counter()
-        changes = await self._source.fence()
-        self._observe(Fenced(time.perf_counter() - started))
-        self._heard(changes)
-        audit = await look(self._source.session)
-        self._observe(Audited(audit))
-        self._ledger.audited(audit)
 
     def _heard(self, changes: tuple[Change, ...]) -> None:
         if changes:

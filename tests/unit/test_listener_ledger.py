@@ -3,7 +3,7 @@
 import pytest
 
 from coherence.changes import Bump, Change
-from listener.ledger import Ledger
+from listener.ledger import Claim, Ledger
 from listener.triggers import Audit, Watched
 
 ANOMALIES = Watched("public.anomalies", "anomalies", None, None, "a1")
@@ -150,8 +150,54 @@ def test_problem_names_the_table_and_the_remedy() -> None:
 def test_another_redis_server_may_have_lost_everything() -> None:
     """The first server is taken as it is; another one, or the same one started anew, has to be told everything."""
     books = Ledger()
-    books.served_by("a")
-    books.served_by("a")
+    books.begin_proof(1, "a", 0.0)
+    books.begin_proof(2, "a", 0.0)
     assert owed(books) == ()
-    books.served_by("b")
+    books.begin_proof(3, "b", 0.0)
     assert owed(books) == (Change(None, "redis", 0),)
+
+
+def proven(ledger: Ledger) -> Ledger:
+    """Return the books with a proof that began 0.5 s before 100.5."""
+    ledger.begin_proof(7_000_000, "a", 100.0)
+    ledger.fenced(())
+    ledger.audited(SOUND)
+    return ledger
+
+
+def test_a_proof_allows_one_claim(ledger: Ledger) -> None:
+    """A claim goes back to the moment before the proof, and is good for one lease."""
+    claim = proven(ledger).claim(100.5)
+    assert claim == Claim(7_000_000, 0.5, 10, frozenset({"anomalies", "transactions"}), "a")
+    assert ledger.claim(100.5) is None
+
+
+def test_no_proof_no_claim(ledger: Ledger) -> None:
+    """The time first, then the fence, then the look: anything else proves nothing."""
+    ledger.fenced(())
+    ledger.audited(SOUND)
+    assert ledger.claim(1.0) is None, "no time"
+    ledger.begin_proof(1, "a", 0.0)
+    ledger.audited(SOUND)
+    assert ledger.claim(1.0) is None, "no fence"
+    ledger.begin_proof(1, "a", 0.0)
+    ledger.audited(SOUND)
+    ledger.fenced(())
+    assert ledger.claim(1.0) is None, "a look before the fence"
+
+
+def test_no_claim_while_something_is_owed_or_unseen(ledger: Ledger) -> None:
+    """What was heard has to be told first, and the triggers have to be in place."""
+    proven(ledger).heard([Change("anomalies", "update")])
+    assert ledger.claim(100.5) is None
+    bump(ledger)
+    proven(ledger).audited(broken())
+    bump(ledger)
+    assert ledger.claim(100.5) is None
+
+
+def test_a_new_session_needs_a_new_proof(ledger: Ledger) -> None:
+    """What an earlier session proved says nothing of what came between the two."""
+    proven(ledger).begin()
+    bump(ledger)
+    assert ledger.claim(100.5) is None
