@@ -19,7 +19,9 @@ class Claim:
 
 
 @dataclass(slots=True)
-class _Proof:
+class Proof:
+    """A proof under way: T0, the server, our own time then, and how far it has come."""
+
     t0_us: int
     server: str
     began: float
@@ -47,7 +49,7 @@ class Ledger:
         """The latest look at the triggers in this session that told something."""
         self._blind: str | None = None
         self._server: str | None = None
-        self._proof: _Proof | None = None
+        self._proof: Proof | None = None
 
     def begin(self) -> None:
         """A session begins to hear: whatever came before it was missed."""
@@ -66,7 +68,7 @@ class Ledger:
         if self._server not in (None, server):
             self.missed("redis")
         self._server = server
-        self._proof = _Proof(t0_us, server, now)
+        self._proof = Proof(t0_us, server, now)
 
     def fenced(self, changes: Iterable[Change]) -> None:
         """Postgres announced `changes`, the last of what was committed before the fence was put up."""
