@@ -1,6 +1,7 @@
 """What one process knows of the changes, and how long it may rely on it. Sans-IO: the heart of the protocol."""
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -8,6 +9,9 @@ from coherence.changes import Bump
 from coherence.history import History
 from coherence.query import Query
 from coherence.rows import Page
+
+MOST_PASSED = 4096
+"""Generations that are kept in mind while a poll is under way."""
 
 
 class Polled(Enum):
@@ -25,7 +29,7 @@ class Polled(Enum):
     MISSED = "missed"
     """Redis was ahead at the last poll already, and its message never came: everything changed."""
     AHEAD = "ahead"
-    """Redis lost what it had told us."""
+    """Redis lost what it had told us, or it is not the one whose messages reach us."""
     NO_LEASE = "no lease"
     LEASE_TOO_LONG = "lease too long"
     """A lease that we were not promised: the listener has a larger bound than we, or Redis' clock was set back."""
@@ -45,10 +49,9 @@ class Received(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """A poll that has been sent: when (our monotonic clock), and what we knew then."""
+    """A poll that has been sent: when (our monotonic clock), and under which subscription."""
 
     sent: float
-    generation: int
     subscription: int
 
 
@@ -89,6 +92,8 @@ class View:
     """A generation that a poll showed us before its message came."""
     _awaited_until: float = -math.inf
     _awaited_vouched: frozenset[str] | None = frozenset()
+    _passed: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_PASSED))
+    """The generations that we have had since the latest poll was sent."""
     _leases_suspect_until: float = -math.inf
     _overlong_until: float = -math.inf
     """When a lease ends that was too long when we saw it. It is no better for having run down."""
@@ -170,8 +175,10 @@ class View:
     # -- polls
 
     def poll(self, now: float) -> Poll:
-        """Return what is to be handed to `polled` with the answer."""
-        return Poll(now, self.generation, self._subscription)
+        """Return what is to be handed to `polled` with the answer. One poll is under way at a time."""
+        self._passed.clear()
+        self._passed.append(self.generation)
+        return Poll(now, self._subscription)
 
     def polled(
         self, poll: Poll, generation: int | None, pttl: float, namespaces: frozenset[str] | None = None
@@ -215,7 +222,8 @@ class View:
             return Polled.LEASE_TOO_LONG
         if poll.sent < self._leases_suspect_until:
             return Polled.CLOCK_SET_BACK
-        return Polled.AHEAD if generation < poll.generation else None
+        # Behind us is right only what we have come through since: else what the answer vouches for is not what we have.
+        return Polled.AHEAD if generation < self.generation and generation not in self._passed else None
 
     def _overlong(self, sent: float, pttl: float) -> bool:
         """Tell whether a lease is longer than we were promised, or was when we saw it before."""
@@ -240,6 +248,7 @@ class View:
 
     def _advance(self, generation: int) -> None:
         self.generation = generation
+        self._passed.append(generation)
         if 0 < self._awaited <= self.generation:
             # The poll that was ahead of us is caught up with: what it proved, it proves now.
             if self._awaited_until > self.valid_until:

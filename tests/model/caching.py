@@ -24,14 +24,14 @@ def _with(state: State, index: int, replica: Replica) -> State:
     return state._replace(replicas=put(state.replicas, index, replica))
 
 
-def _subscribe(_: World, state: State, index: int, replica: Replica) -> Iterator[Step]:
+def _subscribe(world: World, state: State, index: int, replica: Replica) -> Iterator[Step]:
     """It has a subscription; or loses it."""
     view = thaw_view(replica.view)
     if not replica.view.subscribed:
         view.subscribed()
         yield "subscribes", _with(state, index, refreeze(replica, view))
         return
-    later = with_fault(state)
+    later = with_fault(world, state, "subscription")
     if later is not None:
         view.unsubscribed()
         yield "loses its subscription", _with(later, index, refreeze(replica, view))
@@ -53,7 +53,9 @@ def _receive(_: World, state: State, index: int, replica: Replica) -> Iterator[S
 def _send(_: World, state: State, index: int, replica: Replica) -> Iterator[Step]:
     """It sends a poll."""
     if not replica.poll:
-        yield "polls", _with(state, index, replica._replace(poll=Asked(0, replica.view.generation)))
+        view = thaw_view(replica.view)
+        view.poll(0)
+        yield "polls", _with(state, index, refreeze(replica, view)._replace(poll=Asked(0)))
 
 
 def _serve(_: World, state: State, index: int, replica: Replica) -> Iterator[Step]:
@@ -105,10 +107,10 @@ def _announced(world: World, state: State, index: int, replica: Replica, changes
         view.receive(thaw_message(message))
         view.trust()
         yield f"{did}, announced", _with(after, index, refreeze(replica._replace(owed=0), view))
-        later = with_fault(after)
+        later = with_fault(world, after, "answer")
         if later is not None:
             yield f"{did}, announced and not answered", _with(later, index, _owing(replica, changes))
-    later = with_fault(state)
+    later = with_fault(world, state, "answer")
     if later is not None:
         yield f"{did}, not announced", _with(later, index, _owing(replica, changes))
 

@@ -1,11 +1,12 @@
 """The product's view and ledger, made from a state and made into one again. Now is tick 0."""
 
 import math
+from collections import deque
 from functools import lru_cache
 
 from coherence.changes import Bump, Change
 from coherence.history import History
-from coherence.view import Poll, View
+from coherence.view import MOST_PASSED, Poll, View
 from listener.ledger import Ledger, Proof
 from listener.triggers import Audit, Watched
 from tests.model.state import ALL, NAMES, RESYNC, A, Asked, B, Listener, Message, Replica, Seen
@@ -36,6 +37,7 @@ def thaw_view(seen: Seen) -> View:
         _awaited=seen.awaited,
         _awaited_until=seen.awaited_left or -math.inf,
         _awaited_vouched=None if seen.awaited_vouched else frozenset(),
+        _passed=deque(seen.passed, maxlen=MOST_PASSED),
     )
 
 
@@ -56,6 +58,7 @@ def freeze_view(view: View) -> Seen:
         awaited=view._awaited,
         awaited_left=_left(view._awaited_until) if view._awaited else 0,
         awaited_vouched=view._awaited_vouched is None and view._awaited > 0,
+        passed=tuple(view._passed),
     )
 
 
@@ -65,7 +68,7 @@ def _left(until: float) -> int:
 
 def thaw_poll(asked: Asked) -> Poll:
     """Return a poll that is as `asked`."""
-    return Poll(-asked.age, asked.generation, _SUBSCRIPTION if asked.current else _SUBSCRIPTION - 1)
+    return Poll(-asked.age, _SUBSCRIPTION if asked.current else _SUBSCRIPTION - 1)
 
 
 def refreeze(replica: Replica, view: View) -> Replica:

@@ -88,7 +88,7 @@ def _told(world: World, state: State, index: int, owing: Listener) -> Iterator[S
     for after, message in bumps(world, state, owing.redis, owing.floor, _published(owing.owed)):
         told = _changed(owing, lambda ledger: ledger.told(_bump(message)))  # noqa: B023 - called at once
         yield f"tells {message}", _with(after, index, told)
-        later = with_fault(after)
+        later = with_fault(world, after, "answer")
         if later is not None:
             missed = _changed(owing, lambda ledger: ledger.missed("redis"))
             yield f"tells {message}, and gets no answer", _with(later, index, missed)
@@ -125,7 +125,7 @@ def _renew(world: World, state: State, index: int, listener: Listener) -> Iterat
             after = after._replace(servers=put(state.servers, listener.redis, renewed.key))
             if renewed.outcome == "made":
                 after = after._replace(messages=(*state.messages, Message(0, renewed.generation, ALL)))
-            later = with_fault(after)
+            later = with_fault(world, after, "answer")
             if later is not None:
                 lost = _changed(refreeze_ledger(listener, ledger), lambda ledger: ledger.missed("redis"))
                 yield "renews and gets no answer", _with(later, index, lost)

@@ -22,7 +22,7 @@ def check(state: State) -> int:
     serving = 0
     for replica in state.replicas:
         view = thaw_view(replica.view)
-        if not (view.serves(NAMES[A], 0) or view.serves(NAMES[B], 0)):
+        if not (view.proves(NAMES[A], 0) or view.proves(NAMES[B], 0)):
             continue
         serving += 1
         if not view.generation:
@@ -34,7 +34,7 @@ def check(state: State) -> int:
                 if commit.namespace == namespace and (commit.age >= LEASE or replica.own & 1 << number)
             ]
             for stamp, count in state.visible:
-                if view.serves(query.namespace, 0) and view.unaffected(query, stamp):
+                if view.proves(query.namespace, 0) and view.unaffected(query, stamp):
                     if stamp > view.generation:
                         raise Broken(f"generation {view.generation} judges an entry of {stamp}")
                     if due and count <= due[-1]:

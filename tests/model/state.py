@@ -77,16 +77,16 @@ class Seen(NamedTuple):
     awaited_left: int = 0
     awaited_vouched: bool = False
     passed: tuple[int, ...] = ()
+    """Those of the generations since the poll was sent that its answer can show."""
 
 
 class Asked(NamedTuple):
-    """A poll under way: its age, the view's generation when it was sent, and whether its subscription is the same.
+    """A poll under way: its age, and whether the subscription is still the same.
 
     `answer` is what Redis said: the generation and the lease's rest.
     """
 
     age: int
-    generation: int
     current: bool = True
     answer: tuple[int, int] | tuple[()] = ()
 
@@ -144,10 +144,8 @@ def _generations(state: State) -> Iterator[int]:
     for view, poll, *_ in state.replicas:
         yield from (view.generation, view.everything, view.a, view.b, view.awaited)
         yield from view.passed
-        if poll:
-            yield poll.generation
-            if poll.answer:
-                yield poll.answer[0]
+        if poll and poll.answer:
+            yield poll.answer[0]
     for stamp, _ in state.visible:
         yield stamp
 
@@ -166,7 +164,7 @@ def canonical(state: State, most_commits: int, most_messages: int, *, others: bo
     state = state._replace(
         # What every view takes for old, no view takes in; and one that begins anew subscribes to later ones.
         messages=tuple(m for m in sorted(state.messages, key=_newest) if m.generation > least)[-most_messages:],
-        replicas=tuple(replica._replace(poll=_decided(replica.poll)) for replica in state.replicas),
+        replicas=tuple(_decided(replica, state.servers) for replica in state.replicas),
     )
     visible = _visible(state, most_commits, others=others)
     state = state._replace(visible=visible, commits=tuple(_lasting(state, visible)))
@@ -249,18 +247,21 @@ def _remembered(view: Seen, oldest: float) -> Seen:
     )
 
 
-def _decided(poll: Asked | tuple[()]) -> Asked | tuple[()]:
-    """Return a poll without what cannot make a difference any more."""
-    if not poll or not poll.answer:
-        return poll
-    generation, left = poll.answer
-    if not generation:
-        return Asked(0, 0, poll.current, (0, 0))
-    if generation >= poll.generation:
-        poll = poll._replace(generation=0)
-    if left <= poll.age:
-        poll = poll._replace(age=left, answer=(generation, left)) if left == 1 else poll._replace(age=1, answer=(generation, 1))
-    return poll
+def _decided(replica: Replica, servers: tuple[Key, ...]) -> Replica:
+    """Return a replica without what cannot make a difference any more to what its poll will tell it."""
+    poll, passed = replica.poll, replica.view.passed
+    if not poll:
+        passed = ()
+    elif not poll.answer:
+        passed = tuple(sorted({key.generation for key in servers}.intersection(passed)))
+    else:
+        generation, left = poll.answer
+        passed = (generation,) if generation in passed else ()
+        if not generation:
+            poll = Asked(0, poll.current, (0, 0))
+        elif left <= poll.age:
+            poll = Asked(1, poll.current, (generation, 1))
+    return replica._replace(view=replica.view._replace(passed=passed), poll=poll)
 
 
 def _renumbered(state: State, new: dict[int, int]) -> State:
@@ -292,4 +293,4 @@ def _renumbered_poll(poll: Asked | tuple[()], new: dict[int, int]) -> Asked | tu
     if not poll:
         return ()
     answer = (new[poll.answer[0]], poll.answer[1]) if poll.answer else ()
-    return poll._replace(generation=new[poll.generation], answer=answer)
+    return poll._replace(answer=answer)

@@ -1,6 +1,6 @@
 """What happens to everybody: time, other writers, and what breaks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tests.model import lua
 from tests.model.frozen import LEASE
@@ -24,9 +24,10 @@ def steps(world: World, state: State) -> Iterator[Step]:
         yield "a listener begins", state._replace(listeners=(*state.listeners, begun(state)))
     yield from _moves(state)
     yield from _fail_over(world, state)
-    later = with_fault(state)
-    if later is not None:
-        yield from _faults(world, later)
+    for kind, happens in _FAULTS.items():
+        later = with_fault(world, state, kind)
+        if later is not None:
+            yield from happens(later)
 
 
 def _put_elsewhere(world: World, state: State) -> Iterator[Step]:
@@ -51,16 +52,33 @@ def _moves(state: State) -> Iterator[Step]:
             yield f"replica {index + 1} comes to the new Redis", state._replace(replicas=moved_replicas)
 
 
-def _faults(world: World, state: State) -> Iterator[Step]:
+def _flush(state: State) -> Iterator[Step]:
     yield "Redis loses the key", state._replace(servers=put(state.servers, 0, lua.NO_KEY))
+
+
+def _fall_behind(state: State) -> Iterator[Step]:
     if not state.lagging:
         yield "Redis' replica falls behind", state._replace(lagging=state.servers[0])
+
+
+def _restart_listener(state: State) -> Iterator[Step]:
     for index in range(len(state.listeners)):
         restarted = put(state.listeners, index, begun(state))
         yield f"listener {index + 1} is started anew", state._replace(listeners=restarted)
+
+
+def _restart_replica(state: State) -> Iterator[Step]:
     for index in range(len(state.replicas)):
         fresh = put(state.replicas, index, Replica(Seen()))
         yield f"replica {index + 1} is started anew", state._replace(replicas=fresh)
+
+
+_FAULTS: dict[str, Callable[[State], Iterator[Step]]] = {
+    "flush": _flush,
+    "failover": _fall_behind,
+    "listener": _restart_listener,
+    "replica": _restart_replica,
+}
 
 
 def _fail_over(world: World, state: State) -> Iterator[Step]:

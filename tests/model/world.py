@@ -13,6 +13,9 @@ T = TypeVar("T")
 Step = tuple[str, State]
 """What somebody does, and the world after it."""
 
+KINDS = frozenset({"flush", "failover", "clock", "subscription", "listener", "replica", "answer"})
+"""What may break: Redis loses its key, its last writes, or its time; somebody is started anew; an answer is lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -27,14 +30,14 @@ class World:
     messages: int = 2
     """Messages under way; older ones are lost for good."""
     faults: int = 1
+    """How often something breaks, of the `kinds` that may."""
+    kinds: frozenset[str] = KINDS
     puts: bool = False
     """Whether replicas change rows, too."""
     unannounced: bool = False
     """Whether a trigger may be off while a change is made."""
     split: bool = False
     """Whether an old primary stays reachable after a failover."""
-    shifted: bool = False
-    """Whether Redis' clock may be behind when it makes a generation."""
 
 
 def beginning(world: World) -> State:
@@ -57,9 +60,9 @@ def put(items: tuple[T, ...], index: int, item: T) -> tuple[T, ...]:
     return (*items[:index], item, *items[index + 1 :])
 
 
-def with_fault(state: State) -> State | None:
-    """Return the state with one fault fewer to come, None where there is none left."""
-    return state._replace(faults=state.faults - 1) if state.faults else None
+def with_fault(world: World, state: State, kind: str) -> State | None:
+    """Return the state with one fault fewer to come, None where there is none of that kind."""
+    return state._replace(faults=state.faults - 1) if state.faults and kind in world.kinds else None
 
 
 def bumps(world: World, state: State, server: int, floor: int, changes: int) -> Iterator[tuple[State, Message]]:
@@ -79,8 +82,8 @@ def bumps(world: World, state: State, server: int, floor: int, changes: int) -> 
 def clocks(world: World, state: State) -> Iterator[tuple[State, int]]:
     """Yield what Redis' clock may give a generation to be above: all others, or, for a fault, none."""
     yield state, top(state)
-    later = with_fault(state)
-    if world.shifted and later is not None:
+    later = with_fault(world, state, "clock")
+    if later is not None:
         yield later, 0
 
 

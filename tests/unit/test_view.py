@@ -189,6 +189,22 @@ def test_an_answer_that_messages_overtook_is_in_step(view: View) -> None:
     assert view.valid_until == pytest.approx(102.4)
 
 
+def test_a_generation_that_messages_passed_over_is_not_believed(view: View) -> None:
+    """A poll that reaches another Redis than the messages come from tells of changes that no message brings."""
+    poll = view.poll(100.5)
+    view.receive(bump(10, 12, OTHER))
+    assert view.polled(poll, 11, LEASE) is Polled.AHEAD
+    assert not view.valid(100.5)
+
+
+def test_only_what_was_passed_since_the_poll_was_sent_is_in_step(view: View) -> None:
+    """A generation from before the poll shows lost writes, also one that the view has had."""
+    view.receive(bump(10, 11, NAMESPACE))
+    poll = view.poll(100.5)
+    view.receive(bump(11, 12, NAMESPACE))
+    assert view.polled(poll, 10, LEASE) is Polled.AHEAD
+
+
 def test_a_redis_that_forgot_is_not_believed(view: View) -> None:
     """A generation below what the view knew when it asked shows lost writes: what else was lost, nobody can tell."""
     view.receive(bump(10, 11, NAMESPACE))
