@@ -1,0 +1,1 @@
+"""The protocol in a small world, and a search through all of its states. Start with explorer.py."""

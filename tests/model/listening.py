@@ -38,9 +38,7 @@ def _changed(listener: Listener, do: Callable[[Ledger], object]) -> Listener:
 
 def announced(state: State, first: int, last: int) -> tuple[Change, ...]:
     """Return the notifications of the commits from one number to before another."""
-    return tuple(
-        Change(NAMES[commit.namespace], "update") for commit in state.commits[first:last] if commit.announced
-    )
+    return tuple(Change(NAMES[commit.namespace], "update") for commit in state.commits[first:last] if commit.announced)
 
 
 def _hearing(state: State, listener: Listener, upto: int) -> Listener:
@@ -95,7 +93,7 @@ def _told(world: World, state: State, index: int, owing: Listener) -> Iterator[S
 
 
 def _published(owed: int) -> int:
-    return owed if owed < ALL else ALL
+    return min(ALL, owed)
 
 
 def _bump(message: Message) -> Bump:
@@ -108,7 +106,8 @@ def _renew(world: World, state: State, index: int, listener: Listener) -> Iterat
     claim = ledger.claim(0)
     if claim is None:
         return
-    for after, fresh in clocks(world, state):
+    asking = refreeze_ledger(listener, ledger)
+    for at, fresh in clocks(world, state):
         renewed = lua.renew(
             state.servers[listener.redis],
             t0=claim.t0_us,
@@ -119,15 +118,21 @@ def _renew(world: World, state: State, index: int, listener: Listener) -> Iterat
             fresh=fresh,
             same_server=claim.server == str(listener.redis),
         )
-        if renewed.outcome != "made" and after is not state:
-            continue
-        if renewed.outcome in ("renewed", "made"):
-            after = after._replace(servers=put(state.servers, listener.redis, renewed.key))
-            if renewed.outcome == "made":
-                after = after._replace(messages=(*state.messages, Message(0, renewed.generation, ALL)))
-            later = with_fault(world, after, "answer")
-            if later is not None:
-                lost = _changed(refreeze_ledger(listener, ledger), lambda ledger: ledger.missed("redis"))
-                yield "renews and gets no answer", _with(later, index, lost)
-            ledger.seen(renewed.generation)
-        yield f"renews: {renewed.outcome}", _with(after, index, refreeze_ledger(listener, ledger))
+        if renewed.outcome == "made" or at is state:
+            yield from _renewed(world, at, index, asking, renewed)
+
+
+def _renewed(world: World, state: State, index: int, listener: Listener, renewed: lua.Renewed) -> Iterator[Step]:
+    did = f"renews: {renewed.outcome}"
+    if renewed.outcome not in ("renewed", "made"):
+        yield did, _with(state, index, listener)
+        return
+    made = (Message(0, renewed.generation, ALL),) if renewed.outcome == "made" else ()
+    after = state._replace(servers=put(state.servers, listener.redis, renewed.key), messages=(*state.messages, *made))
+    yield did, _with(after, index, _changed(listener, lambda ledger: ledger.seen(renewed.generation)))
+    later = with_fault(world, after, "answer")
+    if later is not None:
+        yield (
+            f"{did}, and gets no answer",
+            _with(later, index, _changed(listener, lambda ledger: ledger.missed("redis"))),
+        )

@@ -7,7 +7,7 @@ from tests.model.state import NAMES, A, B, State
 _QUERIES = {A: Query(NAMES[A]), B: Query(NAMES[B])}
 
 
-class Broken(AssertionError):
+class Broken(AssertionError):  # noqa: N818 - it names what happened
     """The promise does not hold; the message says where."""
 
 

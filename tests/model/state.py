@@ -7,9 +7,11 @@ their order and their being equal tell anything.
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tests.model.lua import Key
+
+T = TypeVar("T")
 
 STRIDE = 8
 """Room between two generations for one that Redis, whose clock is behind, makes by adding one."""
@@ -161,23 +163,50 @@ def canonical(state: State, most_commits: int, most_messages: int, *, others: bo
     With `others`, there are replicas beside those of the state, that load as soon as a generation is made.
     """
     least = min(replica.view.generation for replica in state.replicas)
-    state = state._replace(
-        # What every view takes for old, no view takes in; and one that begins anew subscribes to later ones.
-        messages=tuple(m for m in sorted(state.messages, key=_newest) if m.generation > least)[-most_messages:],
-        replicas=tuple(_decided(replica, state.servers) for replica in state.replicas),
+    # What every view takes for old, no view takes in; and one that begins anew subscribes to later ones.
+    messages = [message for message in state.messages if message.generation > least]
+    if len(messages) > 1:
+        messages.sort(key=_newest)
+    state = State(
+        state.commits,
+        state.servers,
+        state.lagging,
+        tuple(messages[-most_messages:]),
+        state.listeners,
+        tuple(_decided(replica, state.servers) for replica in state.replicas),
+        state.visible,
+        state.faults,
     )
     visible = _visible(state, most_commits, others=others)
-    state = state._replace(visible=visible, commits=tuple(_lasting(state, visible)))
+    replicas = state.replicas
     if others:
-        keys = [key.generation for key in (*state.servers, *([state.lagging] if state.lagging else [])) if key.generation]
-        oldest = min([stamp for stamp, _ in visible[:1]] + keys, default=math.inf)
-        state = state._replace(
-            replicas=tuple(each._replace(view=_remembered(each.view, oldest)) for each in state.replicas)
-        )
+        oldest = min([stamp for stamp, _ in visible[:1]] + [key.generation for key in _keys(state)], default=math.inf)
+        replicas = tuple(_remembering(replica, oldest) for replica in replicas)
+    state = State(
+        tuple(_lasting(state, visible)) if state.commits else (),
+        state.servers,
+        state.lagging,
+        state.messages,
+        _sorted(state.listeners),
+        replicas,
+        visible,
+        state.faults,
+    )
     known = sorted(set(_generations(state)))
     if known[-1] != STRIDE * (len(known) - 1):
         state = _renumbered(state, {generation: STRIDE * rank for rank, generation in enumerate(known)})
-    return state._replace(listeners=tuple(sorted(state.listeners)), replicas=tuple(sorted(state.replicas)))
+    return state if len(replicas) == 1 else state._replace(replicas=_sorted(state.replicas))
+
+
+def _sorted(items: tuple[T, ...]) -> tuple[T, ...]:
+    return items if len(items) == 1 else tuple(sorted(items))  # type: ignore[type-var] # tuples that compare
+
+
+def _keys(state: State) -> Iterator[Key]:
+    """Yield the keys that there are, also the one that may come back."""
+    for key in (*state.servers, *((state.lagging,) if state.lagging else ())):
+        if key.generation:
+            yield key
 
 
 def _newest(message: Message) -> int:
@@ -204,18 +233,18 @@ def _visible(state: State, most_commits: int, *, others: bool) -> tuple[tuple[in
 def _dropped(state: State, stamp: int, count: int) -> bool:
     """Tell whether every view drops the entries of `stamp` that miss one of the commits from number `count` on."""
     missing = {commit.namespace for commit in state.commits[count:]}
-    return all(
-        (view.a if namespace == A else view.b) > stamp for namespace in missing for view, *_ in state.replicas
-    )
+    return all((view.a if namespace == A else view.b) > stamp for namespace in missing for view, *_ in state.replicas)
 
 
 def _worst(state: State, visible: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Yield those that can be served to somebody, now or later, and are not the same as another that is worse."""
+    if not visible:
+        return
     generations = [replica.view.generation for replica in state.replicas]
-    keys = [key.generation for key in (*state.servers, *([state.lagging] if state.lagging else []))]
+    keys = [key.generation for key in _keys(state)]
     leads = {*keys, *(m.generation for m in state.messages)}
     leads |= {replica.poll.answer[0] for replica in state.replicas if replica.poll and replica.poll.answer}
-    passes = [(key, math.inf) for key in keys if key] + [(m.previous, m.generation) for m in state.messages if m.previous]
+    passes = [(key, math.inf) for key in keys] + [(m.previous, m.generation) for m in state.messages if m.previous]
     for index, (stamp, count) in enumerate(visible):
         if stamp > max(generations):
             # A view comes to it exactly, or passes over it with a message, or drops it.
@@ -238,12 +267,17 @@ def _lasting(state: State, visible: tuple[tuple[int, int], ...]) -> Iterator[Com
             yield Commit(A if number < heard and commit.announced else commit.namespace, 0, commit.announced)
 
 
-def _remembered(view: Seen, oldest: float) -> Seen:
-    """Return a view without the changes that affect none of the entries from `oldest` on."""
-    return view._replace(
-        a=view.a if view.a > oldest else 0,
-        b=view.b if view.b > oldest else 0,
-        everything=view.everything if view.everything > oldest else 0,
+def _remembering(replica: Replica, oldest: float) -> Replica:
+    """Return a replica without the changes that affect none of the entries from `oldest` on."""
+    view = replica.view
+    if not (0 < view.a <= oldest or 0 < view.b <= oldest or 0 < view.everything <= oldest):
+        return replica
+    return replica._replace(
+        view=view._replace(
+            a=view.a if view.a > oldest else 0,
+            b=view.b if view.b > oldest else 0,
+            everything=view.everything if view.everything > oldest else 0,
+        )
     )
 
 
@@ -251,6 +285,8 @@ def _decided(replica: Replica, servers: tuple[Key, ...]) -> Replica:
     """Return a replica without what cannot make a difference any more to what its poll will tell it."""
     poll, passed = replica.poll, replica.view.passed
     if not poll:
+        if not passed:
+            return replica
         passed = ()
     elif not poll.answer:
         passed = tuple(sorted({key.generation for key in servers}.intersection(passed)))

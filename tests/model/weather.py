@@ -18,7 +18,7 @@ def steps(world: World, state: State) -> Iterator[Step]:
             for announced in (True, False) if world.unannounced else (True,):
                 commit = Commit(namespace, 0, announced)
                 yield f"somebody commits {commit}", state._replace(commits=(*state.commits, commit))
-        if world.puts and world.others:
+        if world.puts_elsewhere:
             yield from _put_elsewhere(world, state)
     if len(state.listeners) < world.listeners:
         yield "a listener begins", state._replace(listeners=(*state.listeners, begun(state)))

@@ -34,6 +34,8 @@ class World:
     kinds: frozenset[str] = KINDS
     puts: bool = False
     """Whether replicas change rows, too."""
+    puts_elsewhere: bool = False
+    """Whether those beside them do."""
     unannounced: bool = False
     """Whether a trigger may be off while a change is made."""
     split: bool = False
@@ -43,9 +45,7 @@ class World:
 def beginning(world: World) -> State:
     """Return a world in which all is well: a lease, a listener that has told all, views that are in step."""
     key = lua.Key(STRIDE, LEASE)
-    view = Seen(
-        STRIDE, LEASE, vouched=True, everything=STRIDE, subscribed=True, lost_track=False
-    )
+    view = Seen(STRIDE, LEASE, vouched=True, everything=STRIDE, subscribed=True, lost_track=False)
     listener = Listener(heard=0, owed=0, floor=STRIDE, server=0, audit=(0, 0))
     return canonical(
         State((), (key,), (), (), (listener,), (Replica(view),) * world.replicas, (), world.faults),
@@ -85,5 +85,3 @@ def clocks(world: World, state: State) -> Iterator[tuple[State, int]]:
     later = with_fault(world, state, "clock")
     if later is not None:
         yield later, 0
-
-
