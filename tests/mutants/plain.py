@@ -1,0 +1,26 @@
+"""A cache like any other: what every scenario is there to tell from ours."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from coherence.view import View
+from tests.mutants.mutant import Catalogue, Catcher, scenario, stand_in
+
+PLAIN = Catalogue()
+
+_SCENARIOS = Path(__file__).parents[1] / "chaos"
+
+
+def scenarios() -> Iterator[Catcher]:
+    """Yield every scenario."""
+    for file in sorted(_SCENARIOS.glob("test_*.py")):
+        for name in re.findall(r"^async def (test_\w+)\(make_fleet|pair: ", file.read_text(), re.MULTILINE):
+            yield scenario(f"{file.name}::{name}")
+
+
+@PLAIN.mutant(*scenarios())
+def trusts_the_ttl() -> None:
+    """Serves what it has until its TTL ends, as other caches do."""
+    stand_in(View, "valid", lambda *_: True)
+    stand_in(View, "unaffected", lambda *_, **__: True)

@@ -1,0 +1,99 @@
+"""Processes that are weaker in one point."""
+
+import math
+from typing import Any
+
+from coherence.acknowledgements import Acknowledgements
+from coherence.backplane import Backplane
+from coherence.changes import Change
+from coherence.generation import GenerationKey
+from coherence.view import Polled, View
+from listener import active
+from listener.source import Source
+from listener.triggers import Audit
+from tests.mutants.mutant import Catalogue, scenario, stand_in, test
+
+PROCESSES = Catalogue()
+
+
+@PROCESSES.instead_of(Backplane, "_poll_once", scenario("test_listener_pauses.py::test_a_killed_listener"))
+async def polls_once(poll_once: Any, backplane: Backplane) -> Polled:
+    """No poll: relies on messages alone, once it has begun."""
+    view = backplane._view
+    if view.valid_until == math.inf:
+        return Polled.IN_STEP
+    outcome: Polled = await poll_once(backplane)
+    if view.valid_until > -math.inf:
+        view.valid_until = math.inf
+    return outcome
+
+
+@PROCESSES.instead_of(Source, "fence", test("integration/test_listener_source.py"))
+async def fences_nothing(_: Any, source: Source) -> tuple[Change, ...]:
+    """No fence: takes what has come so far."""
+    return await source.changes(0.0)
+
+
+@PROCESSES.mutant(scenario("test_listen_faults.py::test_a_commit_between_listen_and_the_first_bump"))
+def listens_after_the_bump() -> None:
+    """LISTEN comes after the first bump and the first lease."""
+    listening: set[int] = set()
+
+    async def later(listen: Any, source: Source) -> None:
+        listening.discard(id(source))
+        stand_in(source.__class__, "changes", hearing(listen))
+
+    def hearing(listen: Any) -> Any:
+        async def changes(original: Any, source: Source, timeout: float) -> Any:
+            if id(source) not in listening:
+                listening.add(id(source))
+                await listen(source)
+            return await original(source, timeout)
+
+        return changes
+
+    async def fence(_: Any, source: Source) -> tuple[Change, ...]:
+        del source
+        return ()
+
+    stand_in(Source, "listen", later)
+    stand_in(Source, "fence", fence)
+
+
+@PROCESSES.mutant(test("integration/test_listener_loop.py"))
+def looks_at_the_triggers_once() -> None:
+    """The triggers are not looked at again."""
+    seen: list[Audit] = []
+
+    async def look(original: Any, session: Any) -> Audit:
+        if not seen:
+            seen.append(await original(session))
+        return seen[0]
+
+    stand_in(active, "look", look)
+
+
+@PROCESSES.instead_of(Acknowledgements, "wait", test("unit/test_acknowledgements.py"))
+async def awaits_no_acknowledgement(_: Any, heard: Acknowledgements, generation: int, *__: object) -> int:
+    """A PUT does not wait for those who acknowledge."""
+    return heard.count(generation)
+
+
+@PROCESSES.instead_of(GenerationKey, "server_id", scenario("test_redis_failover.py::test_all_follow_the_new_primary"))
+async def knows_no_server(_: Any, key: GenerationKey) -> str:
+    """The run id of the Redis server is not compared."""
+    del key
+    return ""
+
+
+@PROCESSES.mutant(scenario("test_redis_memory_loss.py::test_a_lease_that_a_clock_prolongs"))
+def believes_any_lease() -> None:
+    """An overlong lease, and one of a clock that was set back, is believed."""
+    stand_in(View, "_overlong", lambda *_: False)
+    stand_in(View, "clock_set_back", lambda *_: Polled.CLOCK_SET_BACK)
+
+
+@PROCESSES.instead_of(View, "distrust", scenario("test_puts.py::test_a_read_at_once_after_a_put_with_redis_gone"))
+def trusts_itself_after_a_put(_: Any, view: View) -> None:
+    """A change that could not be announced leaves its process' caches as they are."""
+    del view
