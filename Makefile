@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 MINUTES ?= 30
 
-.PHONY: help demo test chaos soak compose-test bench bench-hit-rate check format lock clean
+.PHONY: help demo test model mutants chaos soak compose-test bench bench-hit-rate check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is to make
@@ -18,6 +18,14 @@ demo: ## Start the whole system with data and a tour; ARGS=--fresh starts over
 test: ## Run every test on real servers; ARGS="-k word" for some of them
 	@scripts/environment dev
 	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+model: ## Search the small worlds of the protocol's model farther than `make test` does; ARGS="--most-states N" for more
+	@scripts/environment dev
+	$(BIN)/python -m tests.model $(ARGS)
+
+mutants: ## Run every weakened build, and see that each is caught; ARGS="name …" for some of them
+	@scripts/environment dev
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 chaos: ## Break whatever can break, and look for an old answer; ARGS="-k word" for some of the faults
 	@scripts/environment dev

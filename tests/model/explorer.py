@@ -28,7 +28,7 @@ def successors(world: World, state: State) -> Iterator[Step]:
     """Yield every step that anybody can take, with the state after it in its canonical form."""
     for steps in (weather.steps, listening.steps, caching.steps):
         for did, after in steps(world, state):
-            yield did, canonical(after, world.commits, world.messages, others=world.others)
+            yield did, canonical(after, world.commits, world.messages, others=world.others, whole=world.whole)
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Search:
                 except Broken as broken:
                     report.broken = f"{broken}\n" + "\n".join(self.path(key))
                     return found
-                if not settled(after, self.world.commits):
+                if self.world.whole or not settled(after, self.world.commits):
                     found.append(after)
             if report.states >= most_states:
                 break

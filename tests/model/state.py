@@ -157,14 +157,17 @@ def settled(state: State, most_commits: int) -> bool:
     return len(state.commits) == most_commits and not state.visible
 
 
-def canonical(state: State, most_commits: int, most_messages: int, *, others: bool = False) -> State:
+def canonical(
+    state: State, most_commits: int, most_messages: int, *, others: bool = False, whole: bool = False
+) -> State:
     """Return the one form of all states that differ in nothing that matters.
 
-    With `others`, there are replicas beside those of the state, that load as soon as a generation is made.
+    With `others`, there are replicas beside those of the state, that load as soon as a generation is made. With
+    `whole`, what does not matter to a view that follows its own rules is kept, to see whether it does.
     """
     least = min(replica.view.generation for replica in state.replicas)
     # What every view takes for old, no view takes in; and one that begins anew subscribes to later ones.
-    messages = [message for message in state.messages if message.generation > least]
+    messages = [message for message in state.messages if whole or message.generation > least]
     if len(messages) > 1:
         messages.sort(key=_newest)
     state = State(
@@ -177,9 +180,9 @@ def canonical(state: State, most_commits: int, most_messages: int, *, others: bo
         state.visible,
         state.faults,
     )
-    visible = _visible(state, most_commits, others=others)
+    visible = _visible(state, most_commits, others=others, whole=whole)
     replicas = state.replicas
-    if others:
+    if others and not whole:
         oldest = min([stamp for stamp, _ in visible[:1]] + [key.generation for key in _keys(state)], default=math.inf)
         replicas = tuple(_remembering(replica, oldest) for replica in replicas)
     state = State(
@@ -213,7 +216,7 @@ def _newest(message: Message) -> int:
     return message.generation
 
 
-def _visible(state: State, most_commits: int, *, others: bool) -> tuple[tuple[int, int], ...]:
+def _visible(state: State, most_commits: int, *, others: bool, whole: bool) -> tuple[tuple[int, int], ...]:
     visible = dict(state.visible)
     if others:
         reached = [key.generation for key in state.servers] + [message.generation for message in state.messages]
@@ -222,6 +225,8 @@ def _visible(state: State, most_commits: int, *, others: bool) -> tuple[tuple[in
     for generation in reached:
         if generation:
             visible.setdefault(generation, len(state.commits))
+    if whole:
+        return tuple(sorted(visible.items()))
     # Gone are those that every view drops, and those that show all there will ever be.
     dead = min(replica.view.everything for replica in state.replicas)
     left = sorted((stamp, count) for stamp, count in visible.items() if stamp >= dead and count < most_commits)

@@ -24,6 +24,8 @@ class World:
     replicas: int = 2
     others: bool = False
     """Whether there are any number of replicas beside these, of which nothing is known but that they fill caches."""
+    whole: bool = False
+    """Whether states are told apart that differ in what a view that follows its own rules takes no notice of."""
     listeners: int = 2
     """The one that begins, and successors that begin at any time, whatever has become of it."""
     commits: int = 2
@@ -52,6 +54,7 @@ def beginning(world: World) -> State:
         world.commits,
         world.messages,
         others=world.others,
+        whole=world.whole,
     )
 
 

@@ -8,6 +8,7 @@ _ONE = World(replicas=1, others=True, listeners=1, commits=1, messages=1, faults
 
 WORLDS = {
     "one commit": _ONE,
+    "one commit, nothing left out": replace(_ONE, whole=True),
     "two commits": replace(_ONE, commits=2),
     "two commits, two messages under way": replace(_ONE, commits=2, messages=2),
     "a change of its own": replace(_ONE, puts=True),

@@ -88,6 +88,11 @@ def world(name: str) -> Catcher:
     return Catcher(f"explorer: {name}", "tests.model", (name,))
 
 
+def machine(name: str) -> Catcher:
+    """A state machine of Hypothesis, with more examples than the suite can afford."""
+    return Catcher(f"hypothesis: {name}", "tests.mutants.machines", (name,))
+
+
 def test(node: str) -> Catcher:
     """A test, or a file of them."""
     return Catcher(node, "pytest", ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-m", "", f"tests/{node}"))

@@ -7,22 +7,22 @@ from typing import Any
 from coherence.changes import Bump
 from coherence.query import Query
 from coherence.view import Poll, Polled, View
-from tests.mutants.mutant import Catalogue, test, world
+from tests.mutants.mutant import Catalogue, machine, test, world
 
 VIEWS = Catalogue()
 
-_LEASES = test("unit/test_protocol_leases.py")
-_PUTS = test("unit/test_protocol_puts.py")
+_LEASES = machine("leases")
+_PUTS = machine("puts")
 
 
-@VIEWS.instead_of(View, "unaffected", world("one commit"))
+@VIEWS.instead_of(View, "unaffected", world("one commit, nothing left out"))
 def ignores_stamps(_: Any, view: View, query: Query, stamp: int, page: object = None) -> bool:
     """Serves whatever is no newer than its view."""
     del query, page
     return stamp <= view.generation
 
 
-@VIEWS.instead_of(View, "unaffected", world("one commit"))
+@VIEWS.instead_of(View, "unaffected", world("one commit, nothing left out"))
 def judges_stamps_from_beyond(_: Any, view: View, query: Query, stamp: int, page: Any = None) -> bool:
     """Serves what others loaded under generations that it has not reached."""
     return view.history.affecting(query, page, stamp) is None
@@ -99,7 +99,7 @@ def adopts_quietly(polled: Any, view: View, *answer: Any) -> Polled:
     return outcome
 
 
-@VIEWS.instead_of(View, "_refusal", world("two primaries"), test("unit/test_view.py"))
+@VIEWS.instead_of(View, "_refusal", test("unit/test_view.py"))
 def believes_a_redis_that_is_behind(refusal: Any, view: View, *answer: Any) -> Polled | None:
     """Takes the lease of a Redis that has not got what the messages told."""
     outcome: Polled | None = refusal(view, *answer)

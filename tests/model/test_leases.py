@@ -4,8 +4,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.support.protocol import LEASE, MakeView, World
-from tests.unit.test_protocol_model import MARGIN, delays, real_view
+from tests.model.parties import LEASE, MakeView, World
+from tests.model.test_interleavings import MARGIN, delays, real_view
 
 
 class Model(RuleBasedStateMachine):

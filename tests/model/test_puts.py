@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from coherence.changes import Bump
 from coherence.query import Query
-from tests.support.protocol import MakeView, Replica, World
-from tests.unit.test_protocol_model import NAMESPACES, delays, namespaces, real_view, sides
+from tests.model.parties import MakeView, Replica, World
+from tests.model.test_interleavings import NAMESPACES, delays, namespaces, real_view, sides
 
 
 @dataclass

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from coherence.query import Query
 from coherence.view import View
-from tests.support.protocol import LEASE, Listener, MakeView, Replica, World
+from tests.model.parties import LEASE, Listener, MakeView, Replica, World
 
 NAMESPACES = ("a", "b")
 MARGIN = 0.01
