@@ -21,7 +21,8 @@ PATIENCE_SECONDS = 900
 FAILED = 1
 
 _SYMPTOM = re.compile(
-    r"^FAILED \S+ - (?P<test>.*)$|^(?P<promise>an entry of .*|a view that .*|generation \d+ judges .*)$", re.MULTILINE
+    r"^(?:E  +|FAILED [a-z]+ - )(?P<test>.*)$|^(?P<promise>an entry of .*|a view that .*|generation \d+ judges .*)$",
+    re.MULTILINE,
 )
 _BROKEN_TEST = re.compile(r"^(TypeError|AttributeError|NameError|ImportError|KeyError)")
 
