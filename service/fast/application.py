@@ -12,7 +12,7 @@ from service.fast.table import target_of
 
 
 class Application(Starlette):
-    """Starlette, with the hit path ahead of it. `state` is what the server is to know of us from its start on."""
+    """Starlette, with the hit path ahead of it. `shared` is put into the lifespan's state, for the server."""
 
     def __init__(self, hits: Hits, *, shared: Mapping[str, Any], **options: Any) -> None:
         super().__init__(**options)
@@ -29,9 +29,11 @@ class Application(Starlette):
                 ready = self._hits.find(target, method, scope["headers"])
                 if ready is not None:
                     start = {"type": "http.response.start", "status": ready.status, "headers": list(ready.headers)}
-                    await send(start)
-                    await send({"type": "http.response.body", "body": ready.body})
-                    ready.tally.add(perf_counter() - started)
+                    try:
+                        await send(start)
+                        await send({"type": "http.response.body", "body": ready.body})
+                    finally:
+                        ready.tally.add(perf_counter() - started)
                     return
         elif scope["type"] == "lifespan" and "state" in scope:
             scope["state"].update(self._shared)

@@ -155,10 +155,12 @@ async def test_each_hit_gives_the_client_the_whole_time_again(side: Side) -> Non
     await connection.end()
 
 
-async def test_no_more_is_written_than_a_slow_client_reads(side: Side) -> None:
+@pytest.mark.parametrize("together", [20, 2])
+async def test_no_more_is_written_than_a_slow_client_reads(side: Side, together: int) -> None:
     """Answers do not pile up, and all of them come when they are read."""
     connection = side.connect()
-    connection.wire.arrive(request(LARGE) * 20)
+    for _ in range(20 // together):
+        connection.wire.arrive(request(LARGE) * together)
     await connection.settle()
     size = len(BODIES[LARGE][-1]) + 1000
     assert connection.wire.most_waiting <= HIGH_WATER + size

@@ -1,0 +1,97 @@
+"""Plain hits answered by the application, ahead of its routes, under whatever server."""
+
+from typing import Any
+
+import pytest
+from starlette.types import Message
+
+from tests.support.api import ANALYST_KEY
+from tests.support.hit_path import BODIES, Side, fast_application
+
+TARGET = "/api/v1/anomalies?limit=2"
+
+
+@pytest.fixture
+def side() -> Side:
+    """An API that knows every target of BODIES, all of them cached."""
+    side = fast_application()
+    side.fill()
+    side.teach()
+    return side
+
+
+def scope_of(path: str = "/api/v1/anomalies", **more: Any) -> dict[str, Any]:
+    """Return the scope of a request for TARGET, as an ASGI server makes it."""
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"limit=2",
+        "root_path": "",
+        "headers": [(b"x-api-key", ANALYST_KEY.encode())],
+        **more,
+    }
+
+
+async def ask(side: Side, scope: dict[str, Any]) -> list[Message]:
+    """Return what the application sends."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError("nobody should read the body")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await side.application(scope, receive, send)
+    return sent
+
+
+async def test_a_hit_is_answered_ahead_of_the_routes(side: Side) -> None:
+    """Nothing is added to the scope on the way."""
+    scope = scope_of()
+    start, body = await ask(side, scope)
+    assert (start["status"], body["body"]) == (200, BODIES[TARGET][-1])
+    assert "app" not in scope
+
+
+async def test_what_a_server_does_to_a_response_is_done_to_that_one(side: Side) -> None:
+    """Others that are made of the same bytes are as they were."""
+    first, _ = await ask(side, scope_of())
+    before = list(first["headers"])
+    first["headers"].append((b"x-added", b"by middleware"))
+    second, _ = await ask(side, scope_of())
+    assert second["headers"] == before
+
+
+@pytest.mark.parametrize("without", ["raw_path", "root_path"])
+async def test_a_server_need_not_tell_all(side: Side, without: str) -> None:
+    """The raw path and the root path are optional in ASGI."""
+    scope = scope_of()
+    del scope[without]
+    start, _ = await ask(side, scope)
+    assert start["status"] == 200
+
+
+async def test_a_prefix_is_the_routes_business(side: Side) -> None:
+    """Behind one, the same target means something else."""
+    start, _ = await ask(side, scope_of(path="/behind/api/v1/anomalies", root_path="/behind"))
+    assert start["status"] == 200
+    start, _ = await ask(side, scope_of(root_path="/api"))
+    assert start["status"] == 404
+
+
+async def test_what_was_refused_is_not_learned(side: Side) -> None:
+    """Each wrong request is judged again."""
+    known = len(side.hits._table)
+    for scope in (
+        scope_of(query_string=b"limit=0"),
+        scope_of(path="/api/v1/nothing"),
+        scope_of(method="POST", query_string=b"limit=4"),
+        scope_of(headers=[], query_string=b"limit=5"),
+    ):
+        for _ in range(2):
+            start, _ = await ask(side, scope)
+            assert start["status"] in {401, 404, 405, 422}
+    assert len(side.hits._table) == known
