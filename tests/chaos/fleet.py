@@ -128,12 +128,17 @@ class Fleet(System):
 
     async def audited(self) -> None:
         """Wait until the listener has looked at the triggers, and found all well, after this call."""
-        before = await self.listener_metric("listener_renewals_total", outcome="renewed")
+
+        async def renewals() -> float:
+            outcomes = ("renewed", "made")
+            return sum([await self.listener_metric("listener_renewals_total", outcome=each) for each in outcomes])
+
+        before = await renewals()
 
         async def renewed() -> bool:
-            return await self.listener_metric("listener_renewals_total", outcome="renewed") >= before + 2
+            return await renewals() >= before + 2
 
-        await eventually(renewed, within=30)
+        await eventually(renewed, within=60)
 
     async def _link(self, url: str) -> Proxy:
         return await self.links.enter_async_context(Proxy(url))
