@@ -37,7 +37,7 @@ def measured(reports: Sequence[Mapping[str, Any]]) -> str:
     figures: dict[str, float] = {}
     for name, value in (item for each in reports for item in each["figures"].items()):
         figures[name] = max(value, figures.get(name, value))
-    return "; ".join(filter(None, [found, *(f"{name} {value:,g}" for name, value in figures.items())]))
+    return "; ".join(filter(None, [found, *(f"{name}: {value:,g}" for name, value in figures.items())]))
 
 
 def refreshed(page: str, reports: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

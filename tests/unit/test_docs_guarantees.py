@@ -39,7 +39,7 @@ def test_what_was_measured_replaces_what_is_there() -> None:
     reports = {"a": [REPORT, REPORT], "b": [REPORT | {"reads": 0, "figures": {"old of 10,000 PUTs": 3.0}}]}
     assert refreshed(page, reports) == (
         "| `a` | f | u | b | 0 of 2,400; 0.43 s |\n"
-        "| `b` | f | u | b | old of 10,000 PUTs 3 |\n"
+        "| `b` | f | u | b | old of 10,000 PUTs: 3 |\n"
         "| `c` | f | u | b | 1 |\n"
     )
     assert refreshed(refreshed(page, reports), reports) == refreshed(page, reports)
