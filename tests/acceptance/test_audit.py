@@ -10,6 +10,7 @@ import pytest
 from anomaly_cache.servers.ports import free_port
 from coherence.entry import Entry, text_of
 from coherence.query import Query
+from tests.acceptance.conftest import PATIENT
 from tests.acceptance.system import ANOMALIES, System
 from tests.support.api import metric
 from tests.support.processes import Program, Programs
@@ -33,7 +34,7 @@ async def checks(program: Program, outcome: str) -> float:
 @pytest.fixture
 async def audited(programs: Programs, migrated_url: str, redis_url: str, cache_prefix: str) -> AsyncIterator[System]:
     """A listener, and a replica that looks at each of its hits again."""
-    async with System(programs, migrated_url, redis_url, cache_prefix) as system:
+    async with System(programs, migrated_url, redis_url, cache_prefix, PATIENT) as system:
         await system.sql(
             """INSERT INTO anomalies (transaction_id, account_id, amount, currency, score, detected_at)
                SELECT 'T' || i, 'ACC', 10 + i, 'EUR', 0.9, now() - i * interval '1 minute'
