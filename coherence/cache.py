@@ -212,6 +212,8 @@ class Cache:
                 return await self._loading.load(query, load, 0.0)
 
         self._observe(Bypassed(query.namespace, reason))
+        if not self._fresh.under_way(query):
+            self._loading.refuse_in_vain(query)
         # Without a view nothing is known of changes: only a load that has yet to begin is sure to see them all.
         entry, joined = await self._fresh.run(query, 0, lambda flight: not flight.begun, read)
         if joined:

@@ -73,6 +73,12 @@ class Loading:
             self._observe(Shed(query.namespace))
             raise
 
+    def refuse_in_vain(self, query: Query) -> None:
+        """Raise Overloaded where a load that began now would wait for its place in vain: before it costs anything."""
+        if self._gate.hopeless:
+            self._observe(Shed(query.namespace))
+            raise Overloaded(retry_after=1)
+
     async def load(self, query: Query, load: Load, ttl: float) -> Entry:
         """Return what `load` brings, to be kept for `ttl` seconds. Raises what `load` raises."""
         # The stamp is taken before the load begins: whatever changes from here on counts as later than it (I1).

@@ -45,6 +45,10 @@ class SingleFlight(Generic[T]):
         flight = self._begin(query, Flight(stamp), load)
         return await asyncio.shield(flight.task), False
 
+    def under_way(self, query: Query) -> bool:
+        """Tell whether there is a flight for `query`."""
+        return query in self._flights
+
     def _begin(self, query: Query, flight: Flight[T], load: Callable[[Flight[T]], Awaitable[T]]) -> Flight[T]:
         async def fly() -> T:
             try:

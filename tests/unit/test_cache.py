@@ -251,6 +251,20 @@ async def test_what_was_kept_is_served_again_if_nothing_changed(world: World) ->
     assert (await world.get()).layer == "l1"
 
 
+async def test_a_bypass_that_would_wait_in_vain_is_refused_before_it_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is counted as shed; who wants what is being loaded already may share that."""
+    waiting = await world.begin(bypass="no-lease")
+    monkeypatch.setattr(Gate, "hopeless", True)
+    with pytest.raises(Overloaded):
+        await world.get(OTHER, bypass="no-lease")
+    assert world.seen(Shed) == [Shed("transactions")]
+    assert world.loads == 1
+    world.selects[0].set()
+    await waiting
+
+
 async def test_a_bypass_asks_no_cache_and_leaves_it_as_it_is(world: World) -> None:
     """Who must read fresh does; what is kept for the others stays."""
     await world.get()
