@@ -12,8 +12,8 @@ from tests.chaos.writer import KEYS
 
 ROWS = 1_000_000
 COMMITS = 20_000
-HANDFUL = 5
-"""Bumps that one transaction may cost."""
+HANDFUL = 10
+"""Invalidations that one transaction may cost. A bump holds one or more; other bumps are for a Redis that was late."""
 SEVERAL = 10
 """Commits that a bump sums up on average, when they come as fast as they go."""
 
@@ -38,6 +38,13 @@ async def bumps(fleet: Fleet) -> float:
     return await fleet.listener_metric("listener_bumps_total")
 
 
+async def invalidations(fleet: Fleet) -> float:
+    """Return how many changes of the anomalies the listener has told of."""
+    name = "listener_invalidations_total"
+    causes = ("insert", "update", "delete")
+    return sum([await fleet.listener_metric(name, namespace="anomalies", cause=cause) for cause in causes])
+
+
 @pytest.mark.scenario("large-transactions")
 @pytest.mark.timeout(900)
 async def test_large_transactions(make_fleet: MakeFleet, run: Run) -> None:
@@ -49,14 +56,14 @@ async def test_large_transactions(make_fleet: MakeFleet, run: Run) -> None:
         for way in LARGE:
             await fleet.audited()
             await trial.cached()
-            before = await bumps(fleet)
+            before = await invalidations(fleet)
             trial.phase = way.name
             await trial.writer.change(ROW, partial(way.commit, connection))
             await trial.shown()
             await fleet.audited()
-            made = await bumps(fleet) - before
+            made = await invalidations(fleet) - before
             assert 1 <= made <= HANDFUL, way.name
-            trial.report.figures[f"bumps for {way.name}"] = made
+            trial.report.figures[f"invalidations for {way.name}"] = made
         assert await fleet.listener_metric("listener_overflows_total", cause="bytes") > 0
 
 
