@@ -25,12 +25,14 @@ class Commands:
         self._timeout = timeout
         self._waiting: list[tuple[tuple[Word, ...], asyncio.Future[Any]]] = []
         self._trips: set[asyncio.Task[None]] = set()
+        self._under_way = 0
 
     async def run(self, *words: Word) -> Any:
         """Return the reply to a command."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((words, answer))
-        if len(self._trips) < AT_ONCE:
+        if self._under_way < AT_ONCE:
+            self._under_way += 1
             trip = asyncio.create_task(self._travel(), name="redis commands")
             self._trips.add(trip)
             trip.add_done_callback(self._trips.discard)
@@ -38,23 +40,32 @@ class Commands:
             return await answer
 
     async def _travel(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting, []
-            batch = [(words, answer) for words, answer in batch if not answer.done()]
-            try:
-                async with bounded(self._timeout):
-                    replies = await self._together([words for words, _ in batch])
-            except RedisUnavailable as error:
-                replies = [error.__cause__] * len(batch)
-            except Exception as error:  # noqa: BLE001 - it is raised where the answers are awaited
-                replies = [error] * len(batch)
-            for (_, answer), reply in zip(batch, replies, strict=True):
-                if answer.done():
-                    continue
-                if isinstance(reply, Exception):
-                    answer.set_exception(reply)
-                else:
-                    answer.set_result(reply)
+        try:
+            while self._waiting:
+                await self._trip()
+        finally:
+            # In the same step as the last look at who waits: whoever comes later sees that there is room.
+            self._under_way -= 1
+
+    async def _trip(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        batch = [(words, answer) for words, answer in waiting if not answer.done()]
+        if not batch:
+            return
+        try:
+            async with bounded(self._timeout):
+                replies = await self._together([words for words, _ in batch])
+        except RedisUnavailable as error:
+            replies = [error.__cause__] * len(batch)
+        except Exception as error:  # noqa: BLE001 - it is raised where the answers are awaited
+            replies = [error] * len(batch)
+        for (_, answer), reply in zip(batch, replies, strict=True):
+            if answer.done():
+                continue
+            if isinstance(reply, Exception):
+                answer.set_exception(reply)
+            else:
+                answer.set_result(reply)
 
     async def _together(self, commands: list[tuple[Word, ...]]) -> list[Any]:
         if len(commands) == 1:

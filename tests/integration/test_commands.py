@@ -32,6 +32,19 @@ async def test_replies_come_to_those_who_asked(redis: Redis, cache_prefix: str) 
     assert redis.connection_pool.max_connections == 5
 
 
+@pytest.mark.parametrize("callers", [1, AT_ONCE, 3 * AT_ONCE])
+async def test_none_is_left_behind(redis: Redis, callers: int) -> None:
+    """A command that comes in the very moment in which a round trip ends is sent, too."""
+    commands = Commands(redis, 60.0)
+
+    async def ask_on() -> None:
+        for number in range(300):
+            assert await commands.run("ECHO", number) == b"%d" % number
+
+    async with asyncio.timeout(50):
+        await asyncio.gather(*(ask_on() for _ in range(callers)))
+
+
 async def test_an_error_is_that_of_one_command(redis: Redis, cache_prefix: str) -> None:
     """Its neighbours have their replies."""
     commands = Commands(redis, 20.0)
