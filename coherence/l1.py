@@ -8,8 +8,11 @@ from cachetools import LRUCache
 
 from coherence.entry import Entry
 
-ENTRY_OVERHEAD = 1024
-"""Bytes that an entry takes beside its body, its text and its key: objects, and its place in the table."""
+ENTRY_OVERHEAD = 2048
+"""Bytes that an entry takes beside its body, its text and its key: objects, its place in the table, prepared heads."""
+
+FORM_OVERHEAD = 1024
+"""Bytes that a coded form takes beside its body."""
 
 
 @dataclass(slots=True)
@@ -29,7 +32,7 @@ class Kept:
 
 def _size(kept: Kept) -> int:
     query = kept.entry.query
-    coded = sum(map(len, kept.entry.coded.values()))
+    coded = sum(len(body) + FORM_OVERHEAD for body in kept.entry.coded.values() if body)
     return len(kept.entry.body) + coded + 2 * len(query.text) + len(query.key) + ENTRY_OVERHEAD
 
 

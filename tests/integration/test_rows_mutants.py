@@ -37,7 +37,7 @@ MOST_PAIRS = 25_000
 PLAIN = Weather(seed=11)
 WILD = Weather(seed=12, wild=0.05)
 WILDER = Weather(seed=12, wild=0.2)
-FORGETFUL = Weather(seed=13, kept_changes=20, batch_rows=4, l1_bytes=100_000)
+FORGETFUL = Weather(seed=13, kept_changes=20, batch_rows=4, l1_bytes=200_000)
 BATCHES = Weather(seed=14, batch_rows=3)
 HEAVY = Weather(seed=15, heavy=10)
 ROOMY = Weather(seed=17, l1_bytes=1_000_000)

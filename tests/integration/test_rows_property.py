@@ -22,7 +22,7 @@ PAIRS = 100_000
 WORLDS = {
     "plain": Weather(seed=1),
     "wild": Weather(seed=2, wild=0.01),
-    "forgetful": Weather(seed=3, kept_changes=100, l1_bytes=150_000, batch_rows=8),
+    "forgetful": Weather(seed=3, kept_changes=100, l1_bytes=300_000, batch_rows=8),
     "crowded": Weather(seed=4, at_once=3, batch_rows=3),
 }
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coherence.entry import Entry, etag_of
-from coherence.l1 import ENTRY_OVERHEAD, L1
+from coherence.l1 import ENTRY_OVERHEAD, FORM_OVERHEAD, L1
 from coherence.query import Query
 
 
@@ -48,12 +48,12 @@ def test_it_never_holds_more_bytes_than_it_may(puts: list[tuple[int, int]]) -> N
 
 def test_the_least_recently_used_goes_first() -> None:
     """Reading an entry keeps it; the one not read for longest makes room."""
-    cache = L1(3 * 2000)
+    cache = L1(3 * 4000)
     for name in (1, 2, 3):
-        cache.put(entry(name, size=2000 - ENTRY_OVERHEAD - 200), ends=1.0)
+        cache.put(entry(name, size=4000 - ENTRY_OVERHEAD - 200), ends=1.0)
     assert len(cache) == 3
     cache.get(entry(1).query.key)
-    cache.put(entry(4, size=2000 - ENTRY_OVERHEAD - 200), ends=1.0)
+    cache.put(entry(4, size=4000 - ENTRY_OVERHEAD - 200), ends=1.0)
     there = [name for name in (1, 2, 3, 4) if cache.get(entry(name).query.key) is not None]
     assert there == [1, 3, 4]
 
@@ -77,19 +77,19 @@ def test_a_cache_without_room_keeps_nothing() -> None:
 
 def test_coded_bodies_count() -> None:
     """What has grown is counted anew, and pushes others out; what is not kept does not count."""
-    cache = L1(3 * 2000)
+    cache = L1(3 * 4000)
     first, second = entry(1, size=500), entry(2, size=500)
     for each in (first, second):
         cache.put(each, ends=1.0)
     before = cache.bytes
     second.coded["gzip"] = b"x" * 300
     cache.grown(second)
-    assert cache.bytes == before + 300
+    assert cache.bytes == before + 300 + FORM_OVERHEAD
     stranger = entry(1, size=500, stamp=2)
     stranger.coded["gzip"] = b"x" * 300
     cache.grown(stranger)
-    assert cache.bytes == before + 300
-    second.coded["br"] = b"x" * 3000
+    assert cache.bytes == before + 300 + FORM_OVERHEAD
+    second.coded["br"] = b"x" * 5000
     cache.grown(second)
     assert cache.get(first.query.key) is None
     assert cache.bytes <= cache.max_bytes
@@ -97,7 +97,7 @@ def test_coded_bodies_count() -> None:
 
 def test_codings_that_do_not_fit_are_dropped() -> None:
     """The entry stays."""
-    cache = L1(3000)
+    cache = L1(5000)
     only = entry(1, size=1000)
     cache.put(only, ends=1.0)
     only.coded["gzip"] = b"x" * 2500

@@ -6,12 +6,19 @@ import http_sf
 import pytest
 
 from coherence.answer import Answer
-from service.cache_status import forward_status, hit_status
+from service.cache_status import forward_status, hit_status, unproven_status
 
 ORIGINS = [
     Answer(b"", '"e"', "db", "uri-miss", stored=True),
     Answer(b"", '"e"', "db", "stale", stored=True, collapsed=True),
     Answer(b"", '"e"', "db", "bypass", "no-lease"),
+    Answer(b"", '"e"', "db", "request", stored=True),
+]
+HITS = [
+    hit_status("l1", 3.5),
+    hit_status("l2", 0.0),
+    unproven_status(Answer(b"", '"e"', "l1", ttl=3.5, unproven="ttl")),
+    unproven_status(Answer(b"", '"e"', "l2", ttl=-3.5, unproven="stale-if-error")),
 ]
 
 
@@ -43,7 +50,7 @@ def test_of_a_hit_it_says_where_and_for_how_long(layer: str, ttl: float, header:
     assert hit_status(layer, ttl) == header
 
 
-@pytest.mark.parametrize("header", [*map(forward_status, ORIGINS), hit_status("l1", 3.5), hit_status("l2", 0.0)])
+@pytest.mark.parametrize("header", [*map(forward_status, ORIGINS), *HITS])
 def test_a_parser_of_structured_fields_reads_it(header: bytes) -> None:
     """A list of one cache, with the parameters of RFC 9211 in their types."""
     parsed: Any = http_sf.parse(header, tltype="list")
