@@ -2,7 +2,7 @@
 
 import os
 
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.support.hit_path import Side, fast_application, fast_protocol, long_way
 from tests.support.streams import Changed, Pass, Read, Step, conversations
@@ -31,7 +31,7 @@ async def converse(side: Side, steps: list[Step]) -> tuple[bytes, bool, int]:
     return await connection.end(), closed, connection.state.total_requests
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(conversations())
 async def test_the_fast_ways_are_the_long_way_to_the_byte(steps: list[Step]) -> None:
     """Whatever is sent, in whatever pieces, however slowly the answers are read, and whatever changes meanwhile."""
@@ -49,7 +49,13 @@ async def test_hits_are_what_is_compared() -> None:
     hits = {fast_application: 0, fast_protocol: 0}
     conversation = conversations()
 
-    @settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
+    @settings(
+        max_examples=40,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     @given(conversation)
     def look(steps: list[Step]) -> None:
         tried.append(steps)
