@@ -1,6 +1,7 @@
 """Plain hits answered by the server's protocol: before ASGI, in their turn, and never more than the client reads."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,6 +81,7 @@ async def test_a_hit_is_written_before_anybody_else_runs(side: Side) -> None:
         request(version="1.0"),
         request(method="PUT"),
         request().replace(b"host: x", b"connection: close"),
+        request().replace(b"host: x", b"x-api-key: " + ANALYST_KEY.encode()),
         request().replace(b"host: x", b"cache-control: no-cache"),
         request().replace(b"host: x", b"cache-generation: 11"),
         request().replace(b"host: x", b"accept-encoding: br;q=1, gzip;q=1\r\naccept-encoding: zstd"),
@@ -188,6 +190,29 @@ async def test_a_server_that_stops_closes_what_is_idle(side: Side, held_up: Held
     assert (await held_up.release(busy)).count(b"HTTP/1.1 200 OK") == 2
     await idle.end()
     assert busy.wire.closing
+
+
+async def test_age_and_time_left_are_those_of_the_moment(side: Side) -> None:
+    """A response that was made a moment ago is not sent when another second has begun."""
+    connection = side.connect()
+    for seconds in (0.0, 0.4, 0.2, 1.0):
+        side.advance(seconds)
+        connection.wire.arrive(request())
+    answers = await connection.end()
+    shown = re.findall(rb"age: (\d+)\r\ncache-status: anomaly-cache; hit; ttl=(\d+)", answers)
+    assert shown == [(b"0", b"60"), (b"0", b"60"), (b"0", b"60"), (b"1", b"59")]
+
+
+async def test_a_hit_is_counted_once(side: Side) -> None:
+    """However often the metrics are read."""
+    connection = side.connect()
+    connection.wire.arrive(request() * 3)
+    first = side.counts()
+    assert first == side.counts()
+    assert first['cache_layer_hits_total{cache_key_type="anomalies",layer="l1"}'] == 3
+    connection.wire.arrive(request())
+    assert side.counts()['cache_hits_total{cache_key_type="anomalies"}'] == 4
+    await connection.end()
 
 
 async def test_the_date_is_the_server_s(side: Side) -> None:
