@@ -82,6 +82,7 @@ async def test_an_old_snapshot(make_fleet: MakeFleet, run: Run) -> None:
                 await eventually(partial(bumped, fleet, before), within=20.0)
                 await trial.lasts(fleet.bound / 10)  # the listener has told all of it, and will not again
                 async with snapshot.broken():
+                    fleet.apis[1].redis.reset()  # with all that was on its way
                     fleet.apis[1].redis.resume()
                     await trial.lasts(1.5 * fleet.bound)
                 trial.writer.resume()
