@@ -1,43 +1,67 @@
-"""When Redis commands travel, without Redis: none is left behind."""
+"""When Redis commands travel, without Redis: which go together, and that none is left behind."""
 
 import asyncio
 from typing import Any
 
-import pytest
 from redis.asyncio import Redis
 
 from coherence.commands import AT_ONCE, Commands, Word
 
 
-class Echoing(Commands):
-    """Each command is its own reply, one step of the event loop later."""
+class Held(Commands):
+    """Each command is its own reply, when its round trip is let go."""
 
     def __init__(self) -> None:
         super().__init__(Redis(), 60.0)
-        self.trips: list[int] = []
+        self.trips: list[asyncio.Event] = []
+        self.sent: list[int] = []
 
     async def _together(self, commands: list[tuple[Word, ...]]) -> list[Any]:
-        self.trips.append(len(commands))
-        await asyncio.sleep(0)
+        self.trips.append(asyncio.Event())
+        self.sent.append(len(commands))
+        await self.trips[-1].wait()
         return list(commands)
 
 
-@pytest.mark.parametrize("callers", [1, AT_ONCE, AT_ONCE + 1, 5 * AT_ONCE])
-async def test_a_command_that_comes_as_a_trip_ends_is_sent(callers: int) -> None:
-    """Whoever has a reply asks on in the same moment, and all round trips may end in that."""
-    commands = Echoing()
-
-    async def ask_on() -> None:
-        for number in range(100):
-            assert await commands.run("ECHO", number) == ("ECHO", number)
-
-    async with asyncio.timeout(20):
-        await asyncio.gather(*(ask_on() for _ in range(callers)))
+async def settle() -> None:
+    """Let every task run on to where it waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
-async def test_commands_that_come_at_once_share_a_trip() -> None:
-    """A hundred of them take as many trips as may be under way, or one more."""
-    commands = Echoing()
-    await asyncio.gather(*(commands.run("ECHO", number) for number in range(100)))
-    assert sum(commands.trips) == 100
-    assert len(commands.trips) <= AT_ONCE + 1
+async def test_a_command_that_comes_as_all_trips_end_is_sent() -> None:
+    """Whoever has a reply asks on in the same moment in which the other round trips end, too."""
+    commands = Held()
+
+    async def ask_twice() -> None:
+        await commands.run("first")
+        await commands.run("second")
+
+    asking = [asyncio.create_task(ask_twice())]
+    await settle()
+    for number in range(AT_ONCE - 1):
+        asking.append(asyncio.create_task(commands.run(number)))
+        await settle()
+    assert commands.sent == [1] * AT_ONCE
+    for trip in commands.trips:
+        trip.set()
+    await settle()
+    assert commands.sent == [1] * (AT_ONCE + 1)
+    commands.trips[-1].set()
+    await asyncio.gather(*asking)
+
+
+async def test_commands_that_come_while_others_are_under_way_share_a_trip() -> None:
+    """There are no more at once than may be, and what waits goes with the next."""
+    commands = Held()
+    asking = []
+    for number in range(50):
+        asking.append(asyncio.create_task(commands.run(number)))
+        await settle()
+    assert commands.sent == [1] * AT_ONCE
+    commands.trips[0].set()
+    await settle()
+    assert commands.sent == [1] * AT_ONCE + [50 - AT_ONCE]
+    for trip in commands.trips:
+        trip.set()
+    assert await asyncio.gather(*asking) == [(number,) for number in range(50)]
