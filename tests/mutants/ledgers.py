@@ -58,14 +58,14 @@ def compares_no_triggers(_: Any, *audits: object) -> tuple[()]:
     return ()
 
 
-@LEDGERS.instead_of(Ledger, "begin_proof", world("one fault: failover"), _LEDGER)
+@LEDGERS.instead_of(Ledger, "begin_proof", _LEDGER)
 def takes_any_server(begin_proof: Any, ledger: Ledger, t0_us: int, server: str, now: float) -> None:
     """Does not compare the run of the Redis server with the one before."""
     ledger._server = server
     begin_proof(ledger, t0_us, server, now)
 
 
-@LEDGERS.instead_of(Ledger, "begin", world("one fault: listener"), _LEDGER)
+@LEDGERS.instead_of(Ledger, "begin", _LEDGER)
 def begins_without_a_resync(begin: Any, ledger: Ledger) -> None:
     """Begins to hear without telling that everything may have changed."""
     begin(ledger)
