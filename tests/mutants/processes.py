@@ -79,7 +79,7 @@ async def awaits_no_acknowledgement(_: Any, heard: Acknowledgements, generation:
     return heard.count(generation)
 
 
-@PROCESSES.instead_of(GenerationKey, "server_id", scenario("test_redis_failover.py::test_all_follow_the_new_primary"))
+@PROCESSES.instead_of(GenerationKey, "server_id", test("integration/test_generation.py"))
 async def knows_no_server(_: Any, key: GenerationKey) -> str:
     """The run id of the Redis server is not compared."""
     del key

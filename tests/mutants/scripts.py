@@ -44,14 +44,14 @@ def renews_from_now_on() -> None:
     told_again("renew", lambda renew, key, **asked: renew(key, **{**asked, "t0": asked["now"], "age": 0}))
 
 
-@SCRIPTS.mutant(world("one fault: failover"), _SAME)
+@SCRIPTS.mutant(_SAME)
 def renews_below_the_floor() -> None:
     """A renewal does not mind that Redis has lost what the listener has seen in it."""
     script("renew", (" or generation < floor", ""))
     told_again("renew", lambda renew, key, **asked: renew(key, **{**asked, "floor": 0}))
 
 
-@SCRIPTS.mutant(world("one fault: failover"), _SAME)
+@SCRIPTS.mutant(_SAME)
 def renews_on_any_server() -> None:
     """A renewal does not mind that the server is another than at the proof's beginning."""
     script("renew", ("if ARGV[7] ~= ''", "if false"))
@@ -64,7 +64,7 @@ def renews_by_any_clock() -> None:
     script("renew", ("if now - t0 < age - SLACK", "if false"))
 
 
-@SCRIPTS.mutant(world("one fault: failover"), _SAME)
+@SCRIPTS.mutant(_SAME)
 def bumps_hide_what_was_lost() -> None:
     """A bump of a Redis that lost its last writes passes for the next."""
     script("bump", ("if previous < tonumber(ARGV[1]) then previous = 0 end", ""))
@@ -76,7 +76,7 @@ def bumps_hide_what_was_lost() -> None:
     told_again("bump", weak)
 
 
-@SCRIPTS.mutant(world("one fault: flush"), _SAME)
+@SCRIPTS.mutant(_SAME)
 def bumps_bring_a_lost_key_back() -> None:
     """A bump makes the key where there is none, and with it a lease."""
     script("bump", ("if previous > 0 then", "if true then"))
