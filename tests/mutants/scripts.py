@@ -12,6 +12,7 @@ from tests.mutants.mutant import Catalogue, Gone, edit, scenario, stand_in, test
 
 SCRIPTS = Catalogue()
 
+_KEY = test("integration/test_generation.py")
 _SAME = test("integration/test_lua_model.py")
 """The model is held against the real scripts."""
 
@@ -44,14 +45,14 @@ def renews_from_now_on() -> None:
     told_again("renew", lambda renew, key, **asked: renew(key, **{**asked, "t0": asked["now"], "age": 0}))
 
 
-@SCRIPTS.mutant(_SAME)
+@SCRIPTS.mutant(_KEY)
 def renews_below_the_floor() -> None:
     """A renewal does not mind that Redis has lost what the listener has seen in it."""
     script("renew", (" or generation < floor", ""))
     told_again("renew", lambda renew, key, **asked: renew(key, **{**asked, "floor": 0}))
 
 
-@SCRIPTS.mutant(_SAME)
+@SCRIPTS.mutant(_KEY)
 def renews_on_any_server() -> None:
     """A renewal does not mind that the server is another than at the proof's beginning."""
     script("renew", ("if ARGV[7] ~= ''", "if false"))
@@ -64,7 +65,7 @@ def renews_by_any_clock() -> None:
     script("renew", ("if now - t0 < age - SLACK", "if false"))
 
 
-@SCRIPTS.mutant(_SAME)
+@SCRIPTS.mutant(_KEY)
 def bumps_hide_what_was_lost() -> None:
     """A bump of a Redis that lost its last writes passes for the next."""
     script("bump", ("if previous < tonumber(ARGV[1]) then previous = 0 end", ""))
