@@ -28,6 +28,7 @@ class Proxy:
         self.largest_request: int | None = None
         self.connections = 0
         self.port = 0
+        self.ended = False
         self._server: asyncio.Server | None = None
         self._ends: set[_End] = set()
         self._connecting: set[asyncio.Task[None]] = set()
@@ -43,6 +44,7 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.ended = True
         self._stop_listening()
         for task in self._connecting:
             task.cancel()
@@ -148,6 +150,8 @@ class _End(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._ends.add(self)
+        if self._proxy.ended:
+            transport.abort()  # it was on its way when the proxy ended
 
     def data_received(self, data: bytes) -> None:
         self._held.append((self._clock() + self._proxy.latency, data))

@@ -88,6 +88,7 @@ class RedisProxy:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        self._server = None
         await end(*self._links.values())
 
     def subscribers(self) -> frozenset[int]:
@@ -100,10 +101,13 @@ class RedisProxy:
         task = asyncio.current_task()
         assert task is not None
         self._links[link] = task
-        with suppress(OSError, asyncio.CancelledError):
-            await link.serve(reader, writer)
-        del self._links[link]
-        writer.transport.abort()
+        try:
+            if self._server is not None:  # else it was on its way when the proxy ended
+                with suppress(OSError, asyncio.CancelledError):
+                    await link.serve(reader, writer)
+        finally:
+            del self._links[link]
+            writer.transport.abort()
 
 
 @dataclass(eq=False)
