@@ -9,6 +9,7 @@ from coherence.changes import Change
 from coherence.generation import GenerationKey
 from coherence.view import Polled, View
 from listener import active
+from listener.active import Active
 from listener.source import Source
 from listener.triggers import Audit
 from tests.mutants.mutant import Catalogue, scenario, stand_in, test
@@ -34,30 +35,38 @@ async def fences_nothing(_: Any, source: Source) -> tuple[Change, ...]:
     return await source.changes(0.0)
 
 
-@PROCESSES.mutant(scenario("test_listen_faults.py::test_a_commit_between_listen_and_the_first_bump"))
-def listens_after_the_bump() -> None:
+class _Late:
+    """A source that begins to listen when it is first asked for changes."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._listening = False
+
+    async def listen(self) -> None:
+        """Put it off."""
+
+    async def fence(self) -> tuple[Change, ...]:
+        """Prove something only of what is listened to."""
+        return await self._source.fence() if self._listening else ()
+
+    async def changes(self, timeout: float) -> tuple[Change, ...]:
+        """Listen by now."""
+        if not self._listening:
+            self._listening = True
+            await self._source.listen()
+        return await self._source.changes(timeout)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+@PROCESSES.instead_of(
+    Active, "serve", scenario("test_listen_faults.py::test_a_commit_between_listen_and_the_first_bump")
+)
+async def listens_after_the_bump(serve: Any, listener: Any) -> None:
     """LISTEN comes after the first bump and the first lease."""
-    listening: set[int] = set()
-
-    async def later(listen: Any, source: Source) -> None:
-        listening.discard(id(source))
-        stand_in(source.__class__, "changes", hearing(listen))
-
-    def hearing(listen: Any) -> Any:
-        async def changes(original: Any, source: Source, timeout: float) -> Any:
-            if id(source) not in listening:
-                listening.add(id(source))
-                await listen(source)
-            return await original(source, timeout)
-
-        return changes
-
-    async def fence(_: Any, source: Source) -> tuple[Change, ...]:
-        del source
-        return ()
-
-    stand_in(Source, "listen", later)
-    stand_in(Source, "fence", fence)
+    listener._source = _Late(listener._source)
+    await serve(listener)
 
 
 @PROCESSES.mutant(test("integration/test_listener_loop.py"))
@@ -91,9 +100,3 @@ def believes_any_lease() -> None:
     """An overlong lease, and one of a clock that was set back, is believed."""
     stand_in(View, "_overlong", lambda *_: False)
     stand_in(View, "clock_set_back", lambda *_: Polled.CLOCK_SET_BACK)
-
-
-@PROCESSES.instead_of(View, "distrust", scenario("test_puts.py::test_a_read_at_once_after_a_put_with_redis_gone"))
-def trusts_itself_after_a_put(_: Any, view: View) -> None:
-    """A change that could not be announced leaves its process' caches as they are."""
-    del view

@@ -24,8 +24,8 @@ def script(name: str, *edits: tuple[str, str]) -> None:
     for before, after in edits:
         weak = edit(weak, before, after)
 
-    def make(init: Any, key: GenerationKey, redis: Redis, *rest: Any) -> None:
-        init(key, redis, *rest)
+    def make(init: Any, key: GenerationKey, redis: Redis, *rest: Any, **named: Any) -> None:
+        init(key, redis, *rest, **named)
         if not hasattr(key, attribute):
             raise Gone(f"GenerationKey has no {attribute}")
         setattr(key, attribute, redis.register_script(weak))

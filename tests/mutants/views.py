@@ -106,7 +106,9 @@ def believes_a_redis_that_is_behind(refusal: Any, view: View, *answer: Any) -> P
     return None if outcome is Polled.AHEAD else outcome
 
 
-@VIEWS.instead_of(View, "distrust", world("a change of its own, and no answer"))
+@VIEWS.instead_of(
+    View, "distrust", world("a change of its own, and no answer"), test("integration/test_coherence_faults.py")
+)
 def trusts_itself(_: Any, view: View) -> None:
     """Believes its caches after a change that it could not announce."""
     del view
