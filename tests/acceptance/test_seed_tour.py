@@ -18,7 +18,8 @@ async def test_a_miss_then_hits(system: System) -> None:
     assert second.headers["Cache-Status"].startswith("anomaly-cache; hit; ttl=")
     assert (layer(second), layer(other)) == ("l1", "l2")
     assert first.content == second.content == other.content
-    assert first.headers["ETag"] == second.headers["ETag"] == other.headers["ETag"]
+    # A form in which it is compressed has the same tag but for its ending.
+    assert len({each.headers["ETag"].strip('"').partition("-")[0] for each in (first, second, other)}) == 1
     assert first.json()["count"] == 40
 
 
