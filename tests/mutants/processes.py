@@ -83,7 +83,9 @@ def looks_at_the_triggers_once() -> None:
 
 
 @PROCESSES.instead_of(Acknowledgements, "wait", test("unit/test_acknowledgements.py"))
-async def awaits_no_acknowledgement(_: Any, heard: Acknowledgements, generation: int, *__: object) -> int:
+async def awaits_no_acknowledgement(
+    _: Any, heard: Acknowledgements, generation: int, *_args: object, **__: object
+) -> int:
     """A PUT does not wait for those who acknowledge."""
     return heard.count(generation)
 
