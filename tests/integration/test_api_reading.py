@@ -67,6 +67,7 @@ async def test_a_page_holds_what_is_asked_for(analyst: httpx2.AsyncClient) -> No
         "count": 0,
         "limit": 100,
         "offset": 0,
+        "next": None,
     }
 
 
