@@ -3,6 +3,8 @@
 
 BIN := .venv/bin
 ARGS ?=
+# Tests wait for servers more than they compute.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n > 4 ? n : 4)))
 MINUTES ?= 30
 
 .PHONY: help demo test model mutants chaos soak compose-test bench bench-hit-rate check format lock clean
@@ -17,7 +19,7 @@ demo: ## Start the whole system with data and a tour; ARGS=--fresh starts over
 
 test: ## Run every test on real servers; ARGS="-k word" for some of them
 	@scripts/environment dev
-	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 model: ## Search the small worlds of the protocol's model farther than `make test` does; ARGS="--most-states N" for more
 	@scripts/environment dev

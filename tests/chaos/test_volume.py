@@ -14,7 +14,7 @@ ROWS = 1_000_000
 COMMITS = 20_000
 HANDFUL = 10
 """Invalidations that one transaction may cost. A bump holds one or more; other bumps are for a Redis that was late."""
-SEVERAL = 10
+SEVERAL = 4
 """Commits that a bump sums up on average, when they come as fast as they go."""
 
 WIDE = """
