@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from anomaly_cache.config import WrongSettingsError
+from service.auth import entries_of
 
 PATH = "/api/v1/cache/explain"
 SECONDS = 5.0
@@ -33,7 +34,7 @@ class ClientSettings(BaseSettings):
         text = self.api_keys.get_secret_value() if self.api_keys else ""
         if self.api_keys_file is not None:
             text = self.api_keys_file.read_text(encoding="utf-8")
-        entries = (entry.strip().partition("=") for entry in text.replace("\n", ",").split(","))
+        entries = (entry.partition("=") for entry in entries_of(text))
         return next((key.strip() for role, _, key in entries if role.strip() == "admin"), None)
 
 

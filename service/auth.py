@@ -50,10 +50,9 @@ class KeyRing:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `role=key,role=key`, parted by commas or lines. Raises InvalidKeys."""
-        entries = [entry.strip() for entry in text.replace("\n", ",").split(",")]
         roles: dict[bytes, Role] = {}
         ring = cls(roles)
-        for place, entry in enumerate(filter(None, entries), start=1):
+        for place, entry in enumerate(entries_of(text), start=1):
             role, key = _entry(place, entry)
             if roles.setdefault(ring._mac_of(key.encode()), role) is not role:
                 raise InvalidKeys(f"entry {place}: the same key stands for two roles")
@@ -69,6 +68,11 @@ class KeyRing:
         mac = self.mac.copy()
         mac.update(key)
         return mac.digest()
+
+
+def entries_of(text: str) -> list[str]:
+    """Return each `role=key` of a text that parts them by commas or lines."""
+    return [entry.strip() for entry in text.replace("\n", ",").split(",") if entry.strip()]
 
 
 def _entry(place: int, entry: str) -> tuple[Role, str]:

@@ -238,12 +238,17 @@ class ServiceSettings(CoherenceSettings):
         """The query strings to warm the cache with."""
         return lists.query_strings(self.warm_queries)
 
-    def read_keys(self) -> KeyRing:
-        """Return the API keys, from the file where there is one."""
+    @property
+    def keys_text(self) -> str:
+        """The API keys as they were given, from the file where there is one."""
         if self.api_keys is not None:
-            return KeyRing.parse(self.api_keys.get_secret_value())
+            return self.api_keys.get_secret_value()
         assert self.api_keys_file is not None  # noqa: S101 - validated
-        return KeyRing.parse(_text_of(self.api_keys_file))
+        return _text_of(self.api_keys_file)
+
+    def read_keys(self) -> KeyRing:
+        """Return the API keys."""
+        return KeyRing.parse(self.keys_text)
 
 
 def _text_of(path: Path) -> str:

@@ -10,6 +10,7 @@ from anomaly_cache.config import load_all
 from anomaly_cache.doctor.finding import Finding, failing, ok, warning
 from coherence.settings import CoherenceSettings
 from listener.settings import ListenerSettings
+from service.auth import entries_of
 from service.settings import ServiceSettings
 
 WELL_KNOWN = ("change", "secret", "example", "password", "test-key", "demo", "12345", "default", "your-")
@@ -81,10 +82,7 @@ def _postgres(name: str, settings: CoherenceSettings) -> Iterator[Finding]:
 
 
 def _api(settings: ServiceSettings) -> Iterator[Finding]:
-    text = settings.api_keys.get_secret_value() if settings.api_keys else ""
-    if settings.api_keys_file is not None:
-        text = settings.api_keys_file.read_text(encoding="utf-8")
-    yield from _keys(text)
+    yield from _keys(settings.keys_text)
     if not settings.cache_enabled:
         yield warning("cache", "is turned off: every request goes to Postgres", "set CACHE_ENABLED=true")
     if settings.cache_on_lease_loss == "ttl":
@@ -102,7 +100,7 @@ def _api(settings: ServiceSettings) -> Iterator[Finding]:
 
 
 def _keys(text: str) -> Iterator[Finding]:
-    entries = [entry.strip().partition("=") for entry in text.replace("\n", ",").split(",") if entry.strip()]
+    entries = [entry.partition("=") for entry in entries_of(text)]
     weak = [
         role.strip()
         for role, _, key in entries
