@@ -14,7 +14,8 @@ from tests.support.own_servers import OwnPostgres
 from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
-PROMISED_SECONDS = 2.0
+PROMISED_SECONDS = 2.0 + 2.0
+"""Two, and as many for a machine that is busy with other tests; what is not given up in time hangs for far longer."""
 
 
 @pytest.fixture
