@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
 ASKED = ("Cache-Control", "Cache-Generation", "If-None-Match", "X-API-Key")
-SHOWN = ("Age", "Allow", "Cache-Generation", "Cache-Status", "ETag", "Retry-After", "WWW-Authenticate")
+SHOWN = ("Age", "Allow", "Cache-Generation", "Cache-Status", "ETag", "Link", "Retry-After", "WWW-Authenticate")
 
 
 class Cors:

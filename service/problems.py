@@ -95,3 +95,8 @@ def unavailable(kind: str, detail: str, retry_after: int = 1) -> Problem:
 def not_found(detail: str) -> Problem:
     """Return the 404 that says what there is not."""
     return Problem(HTTPStatus.NOT_FOUND, "not-found", detail)
+
+
+def not_acceptable() -> Problem:
+    """Return the 406 for an Accept-Encoding that refuses every form of an answer."""
+    return Problem(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "Accept-Encoding leaves no coding to send")

@@ -12,6 +12,7 @@ from coherence.keys import Scalar
 from coherence.loading import Content
 from coherence.query import Query
 from coherence.rows import Equals, Page, Scope, Start
+from service.links import page_end
 from service.parameters import Parameters, parse_query_string, validate
 from service.place import InvalidCursor, Place
 from service.problems import Fault, Problem, invalid, not_found
@@ -150,9 +151,8 @@ class Listing(Question):
         """See Question."""
         limit, offset = query.parameters["limit"], query.parameters["offset"]
         full = len(rows) == limit
-        following = json.dumps(self._link_behind(query, rows[-1]) if full else None)
-        tail = f'],"count":{len(rows)},"limit":{limit},"offset":{offset},"next":{following}}}'
-        body = b'{"%s":[%s%s' % (self.namespace.encode(), b",".join([row[0] for row in rows]), tail.encode())
+        end = page_end(len(rows), limit, offset, self._link_behind(query, rows[-1]) if full else None)
+        body = b'{"%s":[%s%s' % (self.namespace.encode(), b",".join([row[0] for row in rows]), end)
         if not rows:
             return Content(body, Page(None, None, full=False, empty=True))
         return Content(body, Page(rows[0][1], rows[-1][1], full=full))

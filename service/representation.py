@@ -20,6 +20,7 @@ from coherence.coding import LEAST_BYTES
 from coherence.l1 import Kept
 from service.cache_status import forward_status, hit_status, unproven_status
 from service.conditional import matching
+from service.links import link_headers
 from service.negotiation import IDENTITY, Accepted
 from service.responses import JSON, Header
 
@@ -43,11 +44,11 @@ class Representation:
     lines: bytes
 
     @classmethod
-    def of(cls, body: bytes, etag: bytes, coding: str = IDENTITY, *, keep: Header = PRIVATE) -> Self:
-        """Prepare `body`, which is in `coding`. `etag` is of this representation, `keep` is the Cache-Control."""
+    def of(cls, body: bytes, etag: bytes, coding: str, *, content_type: Header, shared: tuple[Header, ...]) -> Self:
+        """Prepare `body`, which is in `coding`. `etag` is of this representation, `shared` is in a 304, too."""
         coded = () if coding == IDENTITY else ((b"content-encoding", coding.encode()),)
         length = (b"content-length", b"%d" % len(body))
-        headers = (JSON, *coded, length, (b"etag", etag), keep, VARY)
+        headers = (content_type, *coded, length, (b"etag", etag), *shared)
         return cls(body, etag, headers, as_lines(headers))
 
 
@@ -71,13 +72,24 @@ class Forms:
 
     `etag` is the plain one's; another's is the same with the coding's name in it: `"<hash>-gzip"`. `coded` has bodies
     by coding, empty where a coding does not make it enough smaller; others may be added to it as they are made.
+    `keep` is the Cache-Control.
     """
 
-    def __init__(self, body: bytes, etag: str, coded: Mapping[str, bytes] = NONE, *, keep: Header = PRIVATE) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        etag: str,
+        coded: Mapping[str, bytes] = NONE,
+        *,
+        content_type: Header = JSON,
+        keep: Header = PRIVATE,
+        vary: Header = VARY,
+    ) -> None:
         self.etag = etag.encode()
-        self.plain = Representation.of(body, self.etag, keep=keep)
-        self._keep = keep
+        self._content_type = content_type
+        self._shared = (keep, vary, *link_headers(body))
         self._coded = coded
+        self.plain = self.coded(IDENTITY, body)
         self._made: dict[str, Representation] = {}
         self.recent: Any = None
         """Responses made of them a moment ago, for whoever answers the next request."""
@@ -105,7 +117,8 @@ class Forms:
 
     def coded(self, coding: str, body: bytes) -> Representation:
         """Prepare `body`, which is this answer's in `coding`."""
-        return Representation.of(body, with_coding(self.etag, coding), coding, keep=self._keep)
+        etag = with_coding(self.etag, coding)
+        return Representation.of(body, etag, coding, content_type=self._content_type, shared=self._shared)
 
     def _prepare(self, coding: str, accepted: Accepted) -> Representation | None:
         body = self._coded.get(coding)
@@ -132,7 +145,7 @@ class Forms:
         if known:
             etag = matching(known, self._etags(accepted), chosen.etag)
             if etag is not None:
-                fixed = ((b"etag", etag), self._keep, VARY)
+                fixed = ((b"etag", etag), *self._shared)
                 return Response(304, fixed, as_lines(fixed), varying, b"")
         return Response(200, chosen.headers, chosen.lines, varying, b"" if head else chosen.body)
 
@@ -142,8 +155,8 @@ class Forms:
 
 
 def with_coding(etag: bytes, coding: str) -> bytes:
-    """Return the entity tag of a coded form of what has the tag `etag`."""
-    return b'%s-%s"' % (etag[:-1], coding.encode())
+    """Return the entity tag of a form of what has the tag `etag` in plain form."""
+    return etag if coding == IDENTITY else b'%s-%s"' % (etag[:-1], coding.encode())
 
 
 def hit_headers(layer: str, age: float, ttl: float) -> tuple[Header, ...]:

@@ -15,7 +15,7 @@ from service.auth import ROLE, Role
 from service.cache_control import NOTHING_ASKED, Directives
 from service.database import Database
 from service.negotiation import Accepted, Negotiation
-from service.problems import Fault, Problem, invalid
+from service.problems import Fault, Problem, invalid, not_acceptable
 from service.questions import Question
 from service.representation import PRIVATE, Forms, Representation, varying_headers
 from service.responses import NO_STORE
@@ -94,7 +94,7 @@ class Cached:
         if chosen is not None:
             return chosen
         if not accepted.codings:
-            raise Problem(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "Accept-Encoding leaves no coding to send")
+            raise not_acceptable()
         coding = accepted.codings[0]
         return forms.coded(coding, await coder.code(answer.body, coding))
 

@@ -27,6 +27,8 @@ async def walk(client: httpx2.AsyncClient, path: str) -> list[list[Any]]:
         response = await client.get(path)
         assert response.status_code == 200, response.text
         body = response.json()
+        links = [f'<{body["next"]}>; rel="next"'] if body["next"] else []
+        assert response.headers.get_list("link") == links
         (rows,) = [value for value in body.values() if isinstance(value, list)]
         assert body["count"] == len(rows)
         pages.append(rows)
@@ -76,6 +78,11 @@ async def test_a_page_behind_a_cursor_is_cached(analyst: httpx2.AsyncClient, adm
     first, second = [await analyst.get(link) for _ in range(2)]
     assert status_of(first) == "fwd=uri-miss; stored; detail=db"
     assert (status_of(second), second.content) == ("hit; detail=l1", first.content)
+    head = await analyst.head(link)
+    known = await analyst.get(link, headers={"If-None-Match": first.headers["etag"]})
+    assert (head.status_code, known.status_code) == (200, 304)
+    following = f'<{first.json()["next"]}>; rel="next"'
+    assert [response.headers["link"] for response in (first, second, head, known)] == [following] * 4
     explained = (await admin.get(link.replace(ANOMALIES, "/api/v1/cache/explain"))).json()
     assert explained["served"] is True
     assert explained["parameters"]["cursor"] in link

@@ -16,6 +16,7 @@ from coherence.entry import Entry, etag_of
 from service.app import create_app
 from service.fast.application import Application
 from service.fast.protocol import HITS, Protocol
+from service.links import page_end
 from service.protocol import LimitedProtocol
 from service.queries import ANOMALIES, ANOMALY, TRANSACTIONS
 from service.questions import Question
@@ -30,8 +31,9 @@ COUNTS = re.compile(
     r"|entries_judged)_total)\{.*}) (\S+)$",
     re.MULTILINE,
 )
+NEXT = page_end(2, 2, 0, "/api/v1/anomalies?limit=2&cursor=abc")
 BODIES: Mapping[str, tuple[Question, bytes, str, bytes]] = {
-    "/api/v1/anomalies?limit=2": (ANOMALIES, b"limit=2", "", b'{"anomalies":[1,2]}'),
+    "/api/v1/anomalies?limit=2": (ANOMALIES, b"limit=2", "", b'{"anomalies":[1,2' + NEXT),
     "/api/v1/anomalies": (ANOMALIES, b"", "", b"x" * 50_000),
     "/api/v1/anomalies?limit=7&status=NEW": (ANOMALIES, b"limit=7&status=NEW", "", b"y" * 3000),
     "/api/v1/anomalies/a-1": (ANOMALY, b"", "a-1", b'{"transaction_id":"a-1"}'),
