@@ -1,7 +1,12 @@
 """The names, labels and help texts of the API's metrics."""
 
+from collections.abc import Iterable, Mapping
+from typing import get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from coherence.coding import CODINGS
+from coherence.events import Operation
 from service import durations
 
 _FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -114,3 +119,26 @@ class Instruments:
             "method",
             buckets=durations.BOUNDS,
         )
+
+    def stand_at_zero(self, namespaces: Iterable[str]) -> None:
+        """Show the series that are known beforehand, so that their first increase is seen as one."""
+        for operation in get_args(Operation):
+            self.errors.labels(operation)
+        for coding in CODINGS:
+            self.compressions.labels(coding)
+        for outcome in ("received", "missing"):
+            self.acknowledgements.labels(outcome)
+        kinds: Mapping[Counter, tuple[str, ...]] = {
+            self.bypasses: ("admin", "disabled", "no-lease", "request"),
+            self.judged: ("spared", "dropped"),
+            self.loads: ("ok", "error"),
+            self.refreshes: ("loaded", "taken", "left", "busy", "error"),
+            self.turns: ("won", "shared", "timeout"),
+            self.unproven: ("ttl", "stale-if-error"),
+        }
+        for namespace in namespaces:
+            for counter in (self.misses, self.joins, self.shed):
+                counter.labels(namespace)
+            for counter, values in kinds.items():
+                for value in values:
+                    counter.labels(namespace, value)

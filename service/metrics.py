@@ -19,7 +19,6 @@ from service.multiprocess import collector
 from service.requests import OTHER, Requests
 from service.tally import Tally
 
-ERRORS = ("get", "set", "decode", "turn", "publish", "presence")
 CAUSES = frozenset(
     {"insert", "update", "delete", "truncate", "invalidate", "many", "put", "gap", "resync", "triggers", "redis-behind"}
     | {"unknown", "unparsable"}
@@ -39,16 +38,11 @@ class Metrics:
             PlatformCollector(registry=self._registry)
         self._made = made = Instruments(self._registry)
         made.build.labels(version("anomaly-cache")).set(1)
-        for operation in ERRORS:
-            made.errors.labels(operation)
+        made.stand_at_zero(self._namespaces)
         self._hits: dict[tuple[str, str], tuple[Counter, Counter]] = {}
         for namespace in self._namespaces:
-            made.misses.labels(namespace)
-            made.joins.labels(namespace)
             for layer in ("l1", "l2"):
                 self._children_of_hits(namespace, layer)
-            for verdict in ("spared", "dropped"):
-                made.judged.labels(namespace, verdict)
         audit = AuditMetrics(self._registry, self._namespaces)
         self._forgotten = 0
         self.requests = Requests(made.requests, made.request_seconds)

@@ -1,6 +1,5 @@
 """Alert rules and dashboard: every expression is PromQL, and what it reads is what the system exports."""
 
-import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -8,32 +7,33 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Info
 
 from listener.metrics import Metrics as ListenerMetrics
 from listener.status import Status
 from service.metrics import Metrics as ServiceMetrics
 from tests.support.compose_file import ROOT, load_compose
+from tests.support.dashboard import DASHBOARD, GRAFANA, PANELS, ROWS, VARIABLES
 from tests.support.promql import selected_by
 from tests.support.tools import tool
 from tests.unit.test_deploy_compose import FILLED_IN
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
-GRAFANA = ROOT / "deploy" / "grafana"
 OF_PROMETHEUS = {"up": frozenset[str]()}
+OF_THE_PROCESS = {"process_cpu_seconds_total": frozenset[str](), "process_resident_memory_bytes": frozenset[str]()}
 OF_EVERY_TARGET = {"job", "instance"}
 
 RULES: list[dict[str, Any]] = [
     rule for group in yaml.safe_load((PROMETHEUS / "rules.yml").read_text())["groups"] for rule in group["rules"]
 ]
-DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "anomaly-cache.json").read_text())
-PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 
 def labels_by_metric(registry: CollectorRegistry) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield each name that a registry exports, with the labels that it carries."""
     for name, collector in registry._names_to_collectors.items():
         labels = frozenset(getattr(collector, "_labelnames", ()))
+        if isinstance(collector, Info):
+            labels |= collector._value.keys()
         yield name, labels | {"le"} if name.endswith("_bucket") else labels
 
 
@@ -49,7 +49,7 @@ def check(expression: str, exported: dict[str, frozenset[str]]) -> None:
     selected = selected_by(expression)
     assert selected, f"{expression} reads no metric"
     for one in selected:
-        known = exported | OF_PROMETHEUS
+        known = exported | OF_PROMETHEUS | OF_THE_PROCESS
         assert one.metric in known, f"nobody exports {one.metric}"
         assert one.labels <= known[one.metric] | OF_EVERY_TARGET, f"{one.metric} has no {set(one.labels)}"
 
@@ -148,10 +148,12 @@ def test_promtool_takes_them_and_they_fire(command: list[str]) -> None:
 
 
 def test_every_alert_has_a_test_of_its_own() -> None:
-    """The rules' tests name each alert."""
+    """The rules' tests name each alert twice at least: where it fires, and where it must not."""
     tests = yaml.safe_load((PROMETHEUS / "rules.test.yml").read_text())["tests"]
-    named = {case["alertname"] for test in tests for case in test["alert_rule_test"] if case.get("exp_alerts")}
-    assert named == {rule["alert"] for rule in RULES}
+    cases = [case for test in tests for case in test["alert_rule_test"]]
+    every = {rule["alert"] for rule in RULES}
+    assert {case["alertname"] for case in cases if case.get("exp_alerts")} == every
+    assert {case["alertname"] for case in cases if not case.get("exp_alerts")} == every
 
 
 def test_the_hit_rate_is_the_familiar_one() -> None:
@@ -176,8 +178,29 @@ def test_grafana_finds_dashboard_and_datasource() -> None:
     assert home == f"{provider['options']['path']}/anomaly-cache.json"
     [source] = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yml").read_text())["datasources"]
     assert source["url"] == "http://prometheus:9090"
+    chosen = VARIABLES["datasource"]
+    assert (chosen["query"], chosen["current"]["value"]) == (source["type"], source["uid"])
     used = {target["datasource"]["uid"] for panel in PANELS for target in (panel, *panel["targets"])}
-    assert used == {source["uid"]}
+    assert used == {"${datasource}"}
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_panels_can_be_read(panel: dict[str, Any]) -> None:
+    """Each says in which unit its numbers are, what is good of them, and, but for the plainest, what they mean."""
+    defaults = panel["fieldConfig"]["defaults"]
+    assert defaults["unit"]
+    assert defaults["thresholds"]["steps"][0]["value"] is None
+    assert panel["description"] or panel["title"] == "Requests by route"
+    assert all(target["legendFormat"] for target in panel["targets"])
+
+
+def test_each_row_has_panels_of_its_own() -> None:
+    """The dashboard is laid out in rows, none empty, and no two panels have the same title."""
+    assert len({panel["title"] for panel in PANELS}) == len(PANELS)
+    tops = [row["gridPos"]["y"] for row in ROWS]
+    assert tops == sorted(set(tops))
+    for top, following in zip(tops, [*tops[1:], float("inf")], strict=True):
+        assert any(top < panel["gridPos"]["y"] < following for panel in PANELS)
 
 
 def test_panels_do_not_overlap() -> None:
