@@ -10,8 +10,8 @@ import click
 from redis.asyncio.client import PubSub
 
 from anomaly_cache.deployment import Deployment, deployment, load_settings
-from anomaly_cache.passing import Passing, Witnesses
 from coherence.changes import Bump, MalformedMessage
+from coherence.passing import Passing, Witnesses
 from coherence.presence import present
 from coherence.redis_client import RedisUnavailable, bounded
 from coherence.settings import CoherenceSettings

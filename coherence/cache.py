@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coherence.answer import Answer, NotCached
-from coherence.auditor import Sampler
 from coherence.clock import Clock, RedisClock
 from coherence.entry import Entry
 from coherence.events import Bypassed, Hit, Joined, Missed, Observer, Unproven
 from coherence.fleet_flight import FleetFlight
 from coherence.gate import Gate
+from coherence.hits import Both, Witness
 from coherence.l1 import L1, Kept
 from coherence.l2 import L2
 from coherence.loading import Load, Loading
@@ -33,7 +33,7 @@ class Cache:
     """One process' reads.
 
     `fleet_patience` is how long another process' load is waited for, in seconds; `refresh_ahead` is the last part of an
-    entry's TTL in which a hit has it loaded anew, as a share of it. 0 turns each off. `sampler` is told of each
+    entry's TTL in which a hit has it loaded anew, as a share of it. 0 turns each off. `auditing` is told of each
     hit that was proven fresh.
     """
 
@@ -49,10 +49,11 @@ class Cache:
         observer: Observer,
         fleet_patience: float = 0.0,
         refresh_ahead: float = 0.0,
-        sampler: Sampler | None = None,
+        auditing: Witness | None = None,
     ) -> None:
         self._view = view
-        self._sampler = sampler
+        self._auditing = auditing
+        self._witness = auditing
         self._l1 = l1
         self._clock = clock
         self._observe = observer
@@ -70,6 +71,13 @@ class Cache:
         self._refresh = Refresh(loading=self._loading, fleet=self._fleet, gate=gate, clock=clock, observer=observer)
         self._cached = SingleFlight[_Fetched]()
         self._fresh = SingleFlight[Entry]()
+
+    def tell(self, witness: Witness | None) -> None:
+        """Have `witness` told of each hit that was proven fresh from now on, instead of the last one; None: nobody."""
+        if witness is None or self._auditing is None:
+            self._witness = witness or self._auditing
+        else:
+            self._witness = Both(self._auditing, witness)
 
     async def get_or_load(
         self,
@@ -114,7 +122,7 @@ class Cache:
     def peek(self, query: Query, at_least: int = 0) -> tuple[Kept, float] | None:
         """Return what L1 has for `query`, and for how many seconds it could still be served; None where it may not be.
 
-        It asks what `get_or_load` asks, and may be served as that would (I1). No hit is reported but to the sampler:
+        It asks what `get_or_load` asks, and may be served as that would (I1). No hit is reported but to the witness:
         whoever makes one of it does that. All that has more to it than being served (it cannot be proven fresh, it is
         to be refreshed, a change has ended it) is left to `get_or_load`, which the caller goes on to.
         """
@@ -130,8 +138,8 @@ class Cache:
             view.unaffected(query, kept.judged, kept.entry.page) and self._loading.spares(kept)
         ):
             return None
-        if self._sampler is not None:
-            self._sampler.hit(kept.entry, "l1")
+        if self._witness is not None:
+            self._witness.hit(kept.entry, "l1")
         return kept, kept.ends - now
 
     async def _shared(self, query: Query, max_age: float) -> Answer:
@@ -177,8 +185,8 @@ class Cache:
         unproven: Literal["ttl"] | None = None
         if not self._view.proves(namespace, self._clock()):
             self._observe(Unproven(namespace, unproven := "ttl"))
-        elif self._sampler is not None:
-            self._sampler.hit(entry, layer)
+        elif self._witness is not None:
+            self._witness.hit(entry, layer)
         age = entry.ttl - left
         return Answer(entry.body, entry.etag, layer, ttl=left, age=age, kept=kept, unproven=unproven)
 

@@ -11,6 +11,7 @@ GENERATION_LIMIT = 2**53
 """Generations are below this: the largest whole numbers that Lua's doubles count without gaps."""
 
 CAUSE_MAX_LENGTH = 32
+KEY_MAX_LENGTH = 256
 MOST_ROWS_PER_BUMP = 1000
 
 
@@ -23,7 +24,8 @@ class Change:
     """A namespace in which rows changed (None: in every namespace), why, and how many notifications said so.
 
     `rows` are all the rows that changed, each with the same columns; None where they are not known one by one, and
-    `overflow` says why, where they could have been.
+    `overflow` says why, where they could have been. With a `key` no row changed: only the answer under that cache key
+    is outdated.
     """
 
     namespace: str | None
@@ -31,10 +33,14 @@ class Change:
     notifications: int = 1
     rows: tuple[RowChange, ...] | None = None
     overflow: str | None = None
+    key: str | None = None
 
     def as_wire(self) -> list[object]:
         """Return the JSON-ready form."""
         head: list[object] = [self.namespace, self.cause, self.notifications]
+        if self.key is not None:
+            # Who does not know of keys reads a change of the whole namespace.
+            return [*head, self.key]
         return head if self.rows is None else [*head, *rows_as_wire(self.rows)]
 
     @classmethod
@@ -44,18 +50,21 @@ class Change:
             case [str() | None as namespace, str() as cause, int() as notifications, *rows] if (
                 len(cause) <= CAUSE_MAX_LENGTH and 0 <= notifications < GENERATION_LIMIT
             ):
+                match rows:
+                    case [str() as key] if len(key) <= KEY_MAX_LENGTH:
+                        return cls(namespace, cause, notifications, key=key)
                 return cls(namespace, cause, notifications, rows_from_wire(rows))
         raise MalformedMessage("not a change")
 
 
 def merge(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Sum up changes of the same namespace, cause and columns, in the order of their first appearance.
+    """Sum up changes of the same namespace, cause, key and columns, in the order of their first appearance.
 
     More than MOST_ROWS_PER_BUMP rows of one kind become a change of the whole namespace.
     """
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
-        identity = (change.namespace, change.cause, change.rows and columns_of(change.rows))
+        identity = (change.namespace, change.cause, change.key, change.rows and columns_of(change.rows))
         groups.setdefault(identity, []).append(change)
     return tuple(_sum(group) for group in groups.values())
 
@@ -68,7 +77,9 @@ def _sum(group: list[Change]) -> Change:
     overflow = first.overflow
     if rows is not None and len(rows) > MOST_ROWS_PER_BUMP:
         rows, overflow = None, "bump"
-    return Change(first.namespace, first.cause, sum(change.notifications for change in group), rows, overflow)
+    return Change(
+        first.namespace, first.cause, sum(change.notifications for change in group), rows, overflow, first.key
+    )
 
 
 @dataclass(frozen=True, slots=True)

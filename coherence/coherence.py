@@ -129,7 +129,7 @@ class Coherence:
             observer=observer,
             fleet_patience=fleet_patience,
             refresh_ahead=refresh_ahead,
-            sampler=self.auditor.sampler(audit_rate) if self.auditor else None,
+            auditing=self.auditor.sampler(audit_rate) if self.auditor else None,
         )
         self.stale = StaleIfError(
             policy.stale_if_error,
@@ -141,6 +141,8 @@ class Coherence:
             observer=observer,
         )
         self.peek = self._cache.peek
+        self.tell = self._cache.tell
+        self.forget = self._l2.forget
         self._explainer = Explainer(view=self.view, redis_clock=redis_clock, l1=self.l1, l2=self._l2, clock=clock)
         self._sweeps: set[asyncio.Task[int]] = set()
 

@@ -8,6 +8,9 @@ from coherence.batch import Batch
 from coherence.query import Query
 from coherence.rows import Page, RowChange, Scope, Verdict
 
+MOST_KEYS = 256
+"""Cache keys of one namespace whose answers are known to be outdated; with more than that all of them are."""
+
 MOST_NAMESPACES = 1024
 """Namespaces that a history tells apart; with more than that it forgets which, and takes everything as changed."""
 
@@ -27,6 +30,8 @@ class _Namespace:
     """The latest generation after which nothing older is known to be right."""
     latest: int = 0
     batches: deque[Batch] = field(default_factory=deque)
+    keys: dict[str, int] = field(default_factory=dict)
+    """The latest generation that outdated the answer under a cache key."""
 
 
 @dataclass(slots=True)
@@ -57,6 +62,17 @@ class History:
         kept = self._namespace(namespace, generation)
         if kept is not None:
             kept.wholesale = kept.latest = generation
+            kept.keys.clear()
+
+    def change_key(self, namespace: str, generation: int, key: str) -> None:
+        """The answer under one cache key is outdated; no row changed."""
+        kept = self._namespace(namespace, generation)
+        if kept is None:
+            return
+        if len(kept.keys) >= MOST_KEYS and key not in kept.keys:
+            self.change_namespace(namespace, generation)
+            return
+        kept.keys[key] = kept.latest = generation
 
     def change_rows(self, namespace: str, generation: int, rows: tuple[RowChange, ...]) -> None:
         """These rows, and no others, changed in `namespace`."""
@@ -90,6 +106,12 @@ class History:
             return None
         if kept.wholesale > since:
             return Affecting(kept.wholesale, "the whole namespace changed, or older changes are forgotten")
+        purged = kept.keys.get(query.key, 0)
+        if purged > since:
+            return Affecting(purged, "this answer was purged")
+        return self._row_affecting(kept, query, page, since)
+
+    def _row_affecting(self, kept: _Namespace, query: Query, page: Page | None, since: int) -> Affecting | None:
         if query.scope is None:
             return Affecting(kept.latest, "any change of the namespace affects this query")
         for batch in reversed(kept.batches):

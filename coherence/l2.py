@@ -112,6 +112,11 @@ class L2:
         if not self.suspended and len(self._puts) < MOST_PENDING_PUTS:
             self._begin("turn", self._write("turn", self._end(query, turn, b"", 0)))
 
+    def forget(self, key: str) -> None:
+        """Remove what is under a cache key, in the background. Whether that is done in time, or at all, is not told."""
+        if not self.suspended and len(self._puts) < MOST_PENDING_PUTS:
+            self._begin("sweep", self._write("sweep", self._commands.run("UNLINK", self._names.entry(key))))
+
     def _begin(self, operation: Operation, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"l2-{operation}")
         self._puts.add(task)

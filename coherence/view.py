@@ -138,6 +138,8 @@ class View:
         for change in bump.changes:
             if change.namespace is None:
                 self.history.change_everything(bump.generation)
+            elif change.key is not None:
+                self.history.change_key(change.namespace, bump.generation, change.key)
             elif change.rows is None or not self.by_rows:
                 self.history.change_namespace(change.namespace, bump.generation)
             else:

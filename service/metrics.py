@@ -21,7 +21,7 @@ from service.tally import Tally
 
 CAUSES = frozenset(
     {"insert", "update", "delete", "truncate", "invalidate", "many", "put", "gap", "resync", "triggers", "redis-behind"}
-    | {"unknown", "unparsable"}
+    | {"purge", "unknown", "unparsable"}
 )
 EVERYTHING = "*"
 

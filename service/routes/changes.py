@@ -34,6 +34,7 @@ class Invalidation(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     namespace: str = Field(min_length=1)
+    key: str | None = Field(None, pattern=r"^[a-z_]+:[0-9a-f]{32}$")
 
 
 class SetStatus:
@@ -61,20 +62,31 @@ class SetStatus:
 
 
 class Invalidate:
-    """The ASGI handler of POST: everything that is cached of a namespace is outdated now, in every process."""
+    """The ASGI handler of POST: what is cached of a namespace is outdated now, in every process.
+
+    All of it, or the answer under one cache key.
+    """
 
     def __init__(self, *, coherence: Coherence) -> None:
         self._coherence = coherence
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a POST. Raises Problems: 400, 413, 415, 422, and 503 where Redis cannot be reached."""
-        namespace = (await read_json(scope, receive, Invalidation)).namespace
+        wanted = await read_json(scope, receive, Invalidation)
+        namespace, key = wanted.namespace, wanted.key
         if namespace not in NAMESPACES:
             raise invalid(Fault("namespace", f"must be one of {', '.join(sorted(NAMESPACES))}"))
-        published = await self._coherence.publish([Change(namespace, "invalidate", 0)])
+        if key is not None and not key.startswith(f"{namespace}:"):
+            raise invalid(Fault("key", "must be a cache key of the namespace"))
+        change = Change(namespace, "invalidate", 0) if key is None else Change(namespace, "purge", 0, key=key)
+        published = await self._coherence.publish([change])
         if published.generation is None:
             raise unavailable("redis-unavailable", "Redis cannot be reached; this process trusts its cache no more")
-        self._coherence.sweep(namespace)
-        body = json.dumps({"namespace": namespace, "generation": published.generation}).encode()
+        if key is None:
+            self._coherence.sweep(namespace)
+        else:
+            self._coherence.forget(key)
+        named = {} if key is None else {"key": key}
+        body = json.dumps({"namespace": namespace, **named, "generation": published.generation}).encode()
         headers = [JSON, NO_STORE, (CACHE_GENERATION, b"%d" % published.generation)]
         await respond(scope, send, HTTPStatus.OK, headers, body)

@@ -187,7 +187,7 @@ async def test_hits_are_told_to_the_sampler_and_only_proven_ones() -> None:
     world = World()
     world.view.until_ttl = True
     taken: list[Sample] = []
-    world.cache._sampler = Sampler(1.0, taken.append, view=world.view, clock=world.clock)
+    world.cache._witness = Sampler(1.0, taken.append, view=world.view, clock=world.clock)
     assert isinstance(world.cache, Cache)
     world.poll(10)
     await world.get()

@@ -89,7 +89,7 @@ async def test_a_change_that_affects_an_answer_ends_it(world: World) -> None:
 async def test_the_audit_is_told_of_what_is_served(world: World) -> None:
     """As of any other hit."""
     samples: list[Sample] = []
-    world.cache._sampler = Sampler(1.0, samples.append, view=world.view, clock=world.clock)
+    world.cache._witness = Sampler(1.0, samples.append, view=world.view, clock=world.clock)
     assert world.cache.peek(OTHER) is None
     assert world.cache.peek(QUERY) is not None
     assert [(sample.entry.query, sample.layer) for sample in samples] == [(QUERY, "l1")]

@@ -134,6 +134,14 @@ def test_a_change_survives_the_wire(namespace: str | None, cause: str, notificat
     assert Change.from_wire(json.loads(json.dumps(change.as_wire()))) == change
 
 
+def test_one_answer_can_be_outdated_by_its_key() -> None:
+    """The key survives the wire, and is kept apart when changes are summed up; an endless one is no key of ours."""
+    purges = [Change("anomalies", "purge", 0, key=key) for key in ("anomalies:a", "anomalies:b")]
+    assert [Change.from_wire(json.loads(json.dumps(change.as_wire()))) for change in purges] == purges
+    assert merge([*purges, purges[0]]) == tuple(purges)
+    assert Change.from_wire(["anomalies", "purge", 0, "k" * 1000]) == Change("anomalies", "purge", 0)
+
+
 @given(st.integers(min_value=1, max_value=GENERATION_LIMIT - 1), st.text())
 def test_an_acknowledgement_survives_the_wire(generation: int, process: str) -> None:
     """What is written is read back."""

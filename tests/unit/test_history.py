@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from coherence import batch
 from coherence.batch import BATCH_ROWS
-from coherence.history import MOST_NAMESPACES, Affecting, History
+from coherence.history import MOST_KEYS, MOST_NAMESPACES, Affecting, History
 from coherence.query import Query
 from coherence.rows import Equals, Page, RowChange, Scope, Verdict
 
@@ -265,3 +265,25 @@ def test_nothing_that_affects_is_overlooked(
                 assert (found is not None) == expected
             if history.unchanged(query.namespace, since):
                 assert found is None
+
+
+def test_a_purged_key_affects_the_answer_under_it_alone() -> None:
+    """From its generation on, beside the changes of rows; others of the namespace are spared."""
+    history = History()
+    history.change_key(SPACE, 11, X.key)
+    assert generation_of(history.affecting(X, PAGE, 10)) == 11
+    assert history.affecting(X, PAGE, 11) is None
+    assert history.affecting(Y, PAGE, 10) is None
+    assert not history.unchanged(SPACE, 10)
+    assert history.unchanged(OTHER, 10)
+    history.change_rows(SPACE, 12, came("x"))
+    assert generation_of(history.affecting(X, PAGE, 11)) == 12
+
+
+def test_too_many_purged_keys_are_the_whole_namespace() -> None:
+    """What is remembered is bounded, and forgetting errs on the safe side."""
+    history = History()
+    for number in range(MOST_KEYS + 1):
+        history.change_key(SPACE, 11 + number, f"{SPACE}:{number}")
+    assert generation_of(history.affecting(Y, PAGE, 10)) == 11 + MOST_KEYS
+    assert history.affecting(Y, PAGE, 11 + MOST_KEYS) is None

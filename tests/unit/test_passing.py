@@ -1,7 +1,7 @@
 """A change is told when every process has spoken of it, or when it has waited long enough."""
 
-from anomaly_cache.passing import PATIENCE_SECONDS, Passing, Witnesses
 from coherence.changes import Bump, Change
+from coherence.passing import PATIENCE_SECONDS, Passing, Witnesses
 from coherence.presence import Applied, Presence
 from coherence.rows import RowChange
 
@@ -61,3 +61,10 @@ def test_it_does_not_wait_for_ever() -> None:
     assert told.milliseconds == {"h:1": 1.0, "h:2": None}
     assert told.as_line().endswith(".500  anomalies  2 rows  update  h:1 1.0 ms  h:2 ?")
     assert told.as_document()["milliseconds"] == {"h:1": 1.0, "h:2": None}
+
+
+def test_a_purge_is_of_one_answer() -> None:
+    """No row changed."""
+    passing = bump(7, Change("anomalies", "purge", 0, key="anomalies:x"))
+    assert passing.rows == 0
+    assert "one answer  purge" in passing.as_line()

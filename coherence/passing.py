@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from coherence.changes import Bump
+from coherence.changes import Bump, Change
 from coherence.presence import Presence
 
 PATIENCE_SECONDS = 3.0
@@ -18,8 +18,8 @@ EVERYTHING = "everything"
 class Passing:
     """A generation: when it was made (Unix time by Redis' clock), what changed, and how it got to each process.
 
-    `rows` is how many rows changed, None where that is not known. `milliseconds` are by process ("host:pid"), None
-    for one that has not said so.
+    `rows` is how many rows changed, None where that is not known, 0 where single answers were purged. `milliseconds`
+    are by process ("host:pid"), None for one that has not said so.
     """
 
     generation: int
@@ -33,7 +33,7 @@ class Passing:
     @classmethod
     def of(cls, bump: Bump) -> Self:
         """Return what is to be told of a bump."""
-        counts = [None if change.rows is None else len(change.rows) for change in bump.changes]
+        counts = [_rows(change) for change in bump.changes]
         return cls(
             generation=bump.generation,
             made_at=bump.made_at,
@@ -59,10 +59,18 @@ class Passing:
         """Return the line for a person, the time by the reader's own time zone."""
         at = time.strftime("%H:%M:%S", time.localtime(self.made_at)) + f".{int(self.made_at * 1000) % 1000:03}"
         rows = EVERYTHING if self.rows is None else f"{self.rows} row" + ("" if self.rows == 1 else "s")
+        if self.rows == 0:
+            rows = "one answer"
         each = "  ".join(
             f"{process} {'?' if late is None else f'{late:.1f} ms'}" for process, late in self.milliseconds.items()
         )
         return f"{at}  {','.join(self.namespaces)}  {rows}  {','.join(self.causes)}  {each or 'no API process'}"
+
+
+def _rows(change: Change) -> int | None:
+    if change.key is not None:
+        return 0
+    return None if change.rows is None else len(change.rows)
 
 
 class Witnesses:
