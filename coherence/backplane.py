@@ -25,7 +25,7 @@ class Backplane:
     """Keeps `view` up to date. `listen`, `poll` and `acknowledge` run until they are cancelled.
 
     `poll_interval` and `timeout` (of each Redis command) are in seconds. `on_answer` is called whenever Redis answers
-    a poll.
+    a poll within `timeout`.
     """
 
     def __init__(
@@ -167,7 +167,8 @@ class Backplane:
             try:
                 outcome = await self._poll_once()
                 self.reachable = True
-                self._on_answer()
+                if self._clock() - started < self._timeout:
+                    self._on_answer()
                 ahead = ahead + 1 if outcome is Polled.AHEAD else 0
                 if ahead > 1:
                     # Redis lost what it had told us, and no listener has mended it: raise it above what we know.
@@ -187,7 +188,8 @@ class Backplane:
 
     async def _poll_once(self) -> Polled:
         poll = self._view.poll(self._clock())
-        reading = await self._key.read()
+        # What a late answer proves, it proves from the moment of the question: waiting for it risks nothing.
+        reading = await self._key.read(patience=self._poll_interval)
         received = self._clock()
         if not self._redis_clock.observe(poll.sent, received, reading.time):
             return self._view.clock_set_back(received, reading.pttl)

@@ -100,13 +100,16 @@ class GenerationKey:
         return Renewed(known, int(generation), int(ttl_ms) / 1000)
 
     async def server_id(self) -> str:
-        """Return what tells this run of the server from others; "" where it does not say."""
+        """Return what tells this run of the server, and this reign of it as the primary, from others.
+
+        "" where Redis may not be asked.
+        """
         async with bounded(self._timeout):
             try:
-                info = await self._redis.info("server")
+                info = await self._redis.info("server") | await self._redis.info("replication")
             except NoPermissionError:
                 return ""
-        return str(info.get("run_id", ""))
+        return " ".join(f"{field}:{info[field]}" for field in ("run_id", "master_replid") if field in info)
 
     async def time_us(self) -> int:
         """Return Redis' time in µs."""
@@ -114,14 +117,17 @@ class GenerationKey:
             seconds, microseconds = await self._redis.time()
         return int(seconds) * 1_000_000 + int(microseconds)
 
-    async def read(self) -> Reading:
-        """Read Redis' time, the lease's rest and the generation at one moment, in one round trip."""
+    async def read(self, *, patience: float = 0.0) -> Reading:
+        """Read Redis' time, the lease's rest and the generation at one moment, in one round trip.
+
+        `patience` are seconds that it may take where that is longer than the timeout.
+        """
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.time()
         pipeline.pttl(self._names.generation)
         pipeline.get(self._names.generation)
         pipeline.get(self._names.vouched)
-        async with bounded(self._timeout):
+        async with bounded(max(self._timeout, patience)):
             time, pttl, value, vouched = await pipeline.execute(raise_on_error=False)
             for failed in (time, pttl):
                 if isinstance(failed, Exception):

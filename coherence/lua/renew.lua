@@ -5,11 +5,13 @@
 --       2 how long ago that was by the listener's own clock, in µs
 --       3 the lease's length from T0, in ms
 --       4 floor: the highest generation that the listener has seen
---       5 channel of the changes   6 the database's number   7 the server that the listener has talked to, "" for any
+--       5 channel of the changes   6 the database's number   7 the server that the listener has talked to: its run_id and
+--       master_replid as INFO shows them, with a blank between; "" for any
 --       8 the namespaces whose every change the listener hears of, with blanks between
 -- Returns {outcome, generation, TTL in ms}; outcome is "renewed", "made" (a new generation, everything changed),
 -- "late" (T0 is too long ago for a lease), "clock" (this clock is not the one that T0 was read from) or "server" (this
--- is another server, or was started anew: it may have lost bumps, and others made above them hide that).
+-- is another server, was started anew, or was a replica in between: it may have lost bumps, and others made above them
+-- hide that).
 
 local LIMIT = 9007199254740992 -- 2^53
 local SLACK = 2000 -- µs by which two clocks may differ over a lease
@@ -19,8 +21,11 @@ local now = time[1] * 1000000 + time[2]
 local t0, age, lease, floor = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
 if ARGV[7] ~= '' then
-  local info = redis.pcall('INFO', 'server')
-  if type(info) == 'string' and not string.find(info, 'run_id:' .. ARGV[7], 1, true) then return {'server', ARGV[4], 0} end
+  local server, replication = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
+  local info = type(server) == 'string' and type(replication) == 'string' and server .. replication
+  for field in string.gmatch(ARGV[7], '%S+') do
+    if info and not string.find(info, field, 1, true) then return {'server', ARGV[4], 0} end
+  end
 end
 if now - t0 < age - SLACK then return {'clock', ARGV[4], 0} end
 local ends = math.floor(t0 / 1000) + lease

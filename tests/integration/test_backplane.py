@@ -242,6 +242,7 @@ class Roundabout:
     backplane: Backplane
     view: View
     events: list[Event]
+    in_time: list[None]
 
     def valid(self) -> bool:
         """Tell whether its view may be relied on."""
@@ -253,10 +254,13 @@ class Roundabout:
 
 
 @asynccontextmanager
-async def roundabout(deployment: Deployment, subscription_url: str) -> AsyncIterator[Roundabout]:
+async def roundabout(
+    deployment: Deployment, subscription_url: str, *, poll_url: str | None = None, timeout: float = 1.0
+) -> AsyncIterator[Roundabout]:
     """Run a backplane whose subscription goes to `subscription_url`."""
     events: list[Event] = []
-    settings = deployment.settings()
+    in_time: list[None] = []
+    settings = deployment.settings(poll_url)
     timing = Timing.from_bound(deployment.bound)
     names = Names(deployment.prefix, int(deployment.redis_url.rpartition("/")[2]))
     direct, around = connect(settings, connections=4), connect(deployment.settings(subscription_url), connections=4)
@@ -264,20 +268,20 @@ async def roundabout(deployment: Deployment, subscription_url: str) -> AsyncIter
     backplane = Backplane(
         redis=around,
         names=names,
-        key=GenerationKey(direct, names, 1.0),
+        key=GenerationKey(direct, names, timeout),
         view=view,
         redis_clock=RedisClock(),
         acknowledgements=Acknowledgements(),
         process="test",
         poll_interval=timing.poll_interval,
-        timeout=1.0,
+        timeout=timeout,
         clock=monotonic,
         observer=events.append,
-        on_answer=lambda: None,
+        on_answer=lambda: in_time.append(None),
     )
     tasks = [asyncio.create_task(backplane.listen()), asyncio.create_task(backplane.poll())]
     try:
-        yield Roundabout(backplane, view, events)
+        yield Roundabout(backplane, view, events, in_time)
         assert not any(task.done() for task in tasks)
     finally:
         await end(*tasks)
@@ -299,6 +303,19 @@ async def test_a_subscription_that_has_gone_deaf_is_found_and_left(deployment: D
         await eventually(deaf.valid, within=10)
         generation = await listener.bump("anomalies")
         await eventually(lambda: deaf.view.generation >= generation)
+
+
+async def test_a_poll_is_waited_for_longer_than_a_request_would(redis_url: str, cache_prefix: str) -> None:
+    """An answer that is late for a request still proves the view; it does not show that requests can be answered."""
+    deployment = Deployment(redis_url, cache_prefix, bound=6.0)
+    async with (
+        deployment.listener() as listener,
+        listener.vouching(),
+        Proxy(redis_url, latency=0.06) as proxy,
+        roundabout(deployment, redis_url, poll_url=proxy.url, timeout=0.05) as slow,
+    ):
+        await eventually(slow.valid, within=20)
+        assert not slow.in_time
 
 
 async def test_a_process_applies_its_own_change_before_any_message_of_it(

@@ -1,7 +1,7 @@
 """The two Lua functions and the poll's reading, in a real Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from coherence.generation import GenerationKey
 from coherence.keys import Names
 from coherence.redis_client import RedisUnavailable, connect, database_of
 from coherence.settings import CoherenceSettings
+from tests.support.own_servers import OwnValkey
 from tests.support.waiting import eventually
 
 CHANGES = [Change("anomalies", "update", 3), Change(None, "gap", 0)]
@@ -366,7 +367,21 @@ async def test_no_lease_from_a_server_that_is_another(key: GenerationKey, redis:
     """A listener that has talked to one server gets no lease from the next, which may have lost what the first knew."""
     server = await key.server_id()
     assert server
-    elsewhere = await key.renew(await key.time_us(), 0.0, LEASE, 0, namespaces=NAMESPACES, server="0" * len(server))
+    elsewhere = await key.renew(await key.time_us(), 0.0, LEASE, 0, namespaces=NAMESPACES, server="run_id:another")
     assert (elsewhere.outcome, elsewhere.granted) == ("server", False)
     assert not await redis.exists(names.generation)
     assert (await key.renew(await key.time_us(), 0.0, LEASE, 0, namespaces=NAMESPACES, server=server)).granted
+
+
+async def test_no_lease_from_a_server_that_was_a_replica_in_between(
+    own_redis: Callable[..., OwnValkey], names: Names
+) -> None:
+    """What followed another primary for a moment took its keys, and may have lost what it was told."""
+    async with Redis.from_url(own_redis().url) as redis:
+        key = GenerationKey(redis, names, timeout=5.0)
+        server = await key.server_id()
+        assert (await key.renew(await key.time_us(), 0.0, LEASE, 0, namespaces=NAMESPACES, server=server)).granted
+        await redis.slaveof("127.0.0.1", 1)
+        await redis.slaveof()
+        refused = await key.renew(await key.time_us(), 0.0, LEASE, 0, namespaces=NAMESPACES, server=server)
+    assert refused.outcome == "server"

@@ -79,7 +79,7 @@ async def test_renew(
     """A renewal of any key, from any floor, in time or late, by this clock and server or another."""
     now = await key.time_us()
     before = await write(redis, names, generation, now // 1000 + 2 * LEASE_MS)
-    server = await key.server_id() if same_server else "0" * 40
+    server = await key.server_id() if same_server else f"run_id:{0:040}"
     t0 = now - ago_ms * 1000
     renewed = await key.renew(t0, age_ms / 1000, LEASE_MS / 1000, floor, namespaces=["a"], server=server)
     expected = lua.renew(
