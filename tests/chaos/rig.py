@@ -16,11 +16,12 @@ from tests.support.redis_proxy import RedisProxy
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """A fleet, the proxy that all its words with Redis pass, and Redis' clock."""
+    """A fleet, the proxy that all its words with Redis pass, Redis' clock, and room for more servers."""
 
     fleet: Fleet
     proxy: RedisProxy
     clock: FakeClock
+    room: ServerRoom
 
     @property
     def names(self) -> Names:
@@ -45,7 +46,7 @@ async def make_rig(directory: Path, *, replicas: int = 3, standbys: int = 1) -> 
                 await fleet.add_listener()
             for _ in range(replicas):
                 await fleet.add_api()
-            yield Rig(fleet, proxy, clock)
+            yield Rig(fleet, proxy, clock, room)
             await programs.close()
     finally:
         room.close()

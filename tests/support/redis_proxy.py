@@ -60,7 +60,7 @@ class Meddling:
 class RedisProxy:
     """Stands between clients and the Redis of a URL; `async with` runs it, `proxy.url` goes through it.
 
-    `meddling` is what befalls what passes, and may change at any time.
+    `meddling` is what befalls what passes, `target` where new connections lead to; both may change at any time.
     """
 
     def __init__(self, url: str) -> None:
@@ -94,6 +94,11 @@ class RedisProxy:
     def subscribers(self) -> frozenset[int]:
         """Return the connections that have subscribed."""
         return frozenset(link.number for link in self._links if link.subscribed)
+
+    def reset(self) -> None:
+        """End all connections; new ones are taken."""
+        for task in self._links.values():
+            task.cancel()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1

@@ -7,6 +7,7 @@ from functools import partial
 from random import Random
 
 from tests.chaos.faults.clocks import ClockSetBack
+from tests.chaos.faults.failover import FailedOver
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.links import LinkRefused, LinkReset, LinkSilent, LinkSlow
 from tests.chaos.faults.listeners import (
@@ -19,6 +20,7 @@ from tests.chaos.faults.listeners import (
     Side,
 )
 from tests.chaos.faults.messages import MessagesLate, SubscriptionsKilled, SubscriptionsSilent
+from tests.chaos.faults.postgres import ConnectionsUsedUp, TableLocked
 from tests.chaos.faults.redis import (
     Busy,
     Evicting,
@@ -157,6 +159,11 @@ def _of_redis() -> list[Choice]:
         Choice(
             "Redis: clock set back", lambda rig, random: ClockSetBack(rig.clock, random.choice(STEP_SECONDS)), harms
         ),
+        Choice(
+            "Redis: failed over",
+            lambda rig, random: FailedOver(rig, random.choice(rig.fleet.apis), random.uniform(0.0, 0.5)),
+            harms | {"api", "messages", "listener"},
+        ),
     ]
 
 
@@ -169,4 +176,6 @@ def _of_postgres() -> list[Choice]:
     return [
         Choice("Postgres killed", lambda rig, _: PostgresKilled(rig.fleet.own_postgres), harms, LOST),
         Choice("Postgres paused", lambda rig, _: ServerPaused(rig.fleet.own_postgres), harms, LOST),
+        Choice("table locked", lambda rig, _: TableLocked(rig.fleet), harms, LOST),
+        Choice("connections used up", lambda rig, _: ConnectionsUsedUp(rig.fleet), harms | {"api", "listener"}, LOST),
     ]
