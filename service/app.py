@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ from coherence.coherence import Coherence
 from coherence.presence import Announcer
 from coherence.settings import SettingsError
 from coherence.tasks import end
+from service.assets import TYPES, Asset
 from service.auth import Authentication, admin_only
 from service.boundary import Boundary, unrouted
 from service.cors import Cors
@@ -36,6 +38,9 @@ from service.journal import Journal
 from service.metrics import Metrics
 from service.multiprocess import share_metrics
 from service.negotiation import Negotiation
+from service.openapi.document import as_json
+from service.openapi.paths import OPENAPI
+from service.pages import PAGES
 from service.presence import Describe, LatestApplied
 from service.queries import ANOMALIES, ANOMALY, NAMESPACES, QUESTIONS, TRANSACTIONS
 from service.questions import Question
@@ -135,6 +140,8 @@ def create_app(
         Resource("/livez", {"GET": Livez()}),
         Resource("/readyz", {"GET": Readyz(health)}),
         Resource("/metrics", {"GET": Exposition(metrics, coherence=coherence, database=database)}),
+        Resource(OPENAPI, {"GET": Asset(as_json, TYPES["json"])}),
+        *chain.from_iterable(page.resources() for page in PAGES),
     ]
 
     announcer = Announcer(

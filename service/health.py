@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Literal
 
 from coherence.coherence import Coherence
 from service.database import Database
@@ -20,7 +21,7 @@ class Report:
     `checks` say why.
     """
 
-    status: str
+    status: Literal["ready", "degraded", "unready"]
     checks: dict[str, str]
 
     @property

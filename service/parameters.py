@@ -38,11 +38,15 @@ def _without_nul(value: str) -> str:
     return value
 
 
-Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=1000)]
-Offset = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=BIGINT_MAX)]
+Limit = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_integer)]
+Offset = Annotated[int, Field(ge=0, le=BIGINT_MAX), BeforeValidator(_integer)]
 Cursor = Annotated[str, Field(min_length=1, max_length=CURSOR_MAX_LENGTH)]
-Score = Annotated[float, BeforeValidator(_decimal), Field(ge=0, le=1, allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1, max_length=TEXT_MAX_LENGTH), AfterValidator(_without_nul)]
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_decimal)]
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=TEXT_MAX_LENGTH, json_schema_extra={"pattern": r"^[^\u0000]*$"}),
+    AfterValidator(_without_nul),
+]
 Status = Literal["NEW", "INVESTIGATING", "INVESTIGATED", "CONFIRMED", "DISMISSED"]
 
 

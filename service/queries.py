@@ -3,6 +3,7 @@
 from coherence.rows import AtLeast
 from service.parameters import PageParameters, Parameters, Score, Status, Text
 from service.questions import Listing, Lookup, distinct
+from service.rows import Anomaly, Transaction
 from service.tables import Filter, Table
 
 
@@ -29,43 +30,14 @@ class AccountPage(PageParameters):
 ANOMALIES_TABLE = Table(
     "public.anomalies",
     key="transaction_id",
-    columns=(
-        "transaction_id",
-        "account_id",
-        "amount",
-        "currency",
-        "score",
-        "status",
-        "reason",
-        "detected_at",
-        "updated_at",
-        "merchant",
-        "channel",
-        "country",
-        "device_id",
-        "model_version",
-    ),
+    row=Anomaly,
     newest_by="detected_at",
 )
 
 TRANSACTIONS_TABLE = Table(
     "public.transactions",
     key="transaction_id",
-    columns=(
-        "transaction_id",
-        "account_id",
-        "amount",
-        "currency",
-        "merchant",
-        "channel",
-        "occurred_at",
-        "country",
-        "city",
-        "device_id",
-        "ip_address",
-        "user_agent",
-        "description",
-    ),
+    row=Transaction,
     newest_by="occurred_at",
 )
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from coherence.rows import AtLeast, Equals
 
 Row = Sequence[Any]
@@ -12,12 +14,17 @@ Row = Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its key, the columns that answers show, and the time by which lists are sorted, the newest first."""
+    """A table: its key, what answers show of a row, and the time by which lists are sorted, the newest first."""
 
     name: str
     key: str
-    columns: tuple[str, ...]
+    row: type[BaseModel]
     newest_by: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that answers show."""
+        return tuple(self.row.model_fields)
 
     @property
     def column_list(self) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from http import HTTPStatus
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
@@ -28,13 +29,38 @@ class NewStatus(BaseModel):
     new_status: Status
 
 
-class Invalidation(BaseModel):
-    """Body of an invalidation."""
+def _of_one_namespace(schema: dict[str, Any]) -> None:
+    """Say in the JSON schema what the model cannot: the namespaces, and that a key is of its namespace."""
+    members, required = schema.pop("properties"), schema.pop("required")
+    schema["oneOf"] = [
+        {
+            "properties": {
+                "namespace": {**members["namespace"], "const": namespace},
+                "key": {"type": ["string", "null"], "pattern": f"^{namespace}:[0-9a-f]{{32}}$"},
+            },
+            "required": required,
+            **{name: schema[name] for name in ("additionalProperties", "type")},
+        }
+        for namespace in sorted(NAMESPACES)
+    ]
+    del schema["additionalProperties"]
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+class Invalidation(BaseModel):
+    """Body of an invalidation: of a namespace, or of one answer in it by its cache key."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, json_schema_extra=_of_one_namespace)
 
     namespace: str = Field(min_length=1)
     key: str | None = Field(None, pattern=r"^[a-z_]+:[0-9a-f]{32}$")
+
+
+class Invalidated(BaseModel):
+    """What was invalidated, and the generation from which on that is so."""
+
+    namespace: str
+    key: str = ""
+    generation: int
 
 
 class SetStatus:
@@ -86,7 +112,7 @@ class Invalidate:
             self._coherence.sweep(namespace)
         else:
             self._coherence.forget(key)
-        named = {} if key is None else {"key": key}
-        body = json.dumps({"namespace": namespace, **named, "generation": published.generation}).encode()
+        done = Invalidated(generation=published.generation, **wanted.model_dump(exclude_none=True))
+        body = json.dumps(done.model_dump(exclude_unset=True)).encode()
         headers = [JSON, NO_STORE, (CACHE_GENERATION, b"%d" % published.generation)]
         await respond(scope, send, HTTPStatus.OK, headers, body)

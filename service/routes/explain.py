@@ -2,16 +2,79 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 from starlette.types import Receive, Scope, Send
 
 from coherence.coherence import Coherence
-from coherence.explain import Explanation
+from coherence.explain import Explanation, Judgement
 from coherence.history import Affecting
+from coherence.keys import Scalar
 from coherence.rows import RowChange
 from service.questions import Question
 from service.responses import JSON, NO_STORE, respond
+
+
+@dataclass(frozen=True, slots=True)
+class ViewShown:
+    """What the process knows."""
+
+    generation: int
+    lease_seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class PageShown:
+    """The sort values of a page's first and last row."""
+
+    first: Scalar
+    last: Scalar
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EntryShown:
+    """What is kept; `stored_at` is by Redis' clock."""
+
+    layer: Literal["l1", "l2"] | None
+    stamp: int
+    stored_at: float
+    ttl_seconds_left: float
+    etag: str
+    bytes: int
+    page: PageShown | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowShown:
+    """The watched columns of a changed row, before and after."""
+
+    old: Mapping[str, Scalar] | None
+    new: Mapping[str, Scalar] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeShown:
+    """A change, and what it means for the entry."""
+
+    generation: int
+    why: str
+    row: RowShown | None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheExplanation:
+    """Why a query is answered from where it is."""
+
+    key: str
+    parameters: Mapping[str, Scalar]
+    served: bool
+    view: ViewShown
+    entry: EntryShown | None
+    affected_by: ChangeShown | None
+    last_affected_by: ChangeShown | None
+    judged: tuple[ChangeShown, ...]
 
 
 class Explain:
@@ -24,43 +87,41 @@ class Explain:
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer a GET. Raises the 422 Problem for what the list would refuse."""
         explanation = await self._coherence.explain(self._question.ask(scope["query_string"], ""))
-        await respond(scope, send, 200, [JSON, NO_STORE], json.dumps(as_document(explanation)).encode())
+        await respond(scope, send, 200, [JSON, NO_STORE], json.dumps(asdict(_shown(explanation))).encode())
 
 
-def as_document(explanation: Explanation) -> Mapping[str, Any]:
-    """Return the JSON-ready form."""
+def _shown(explanation: Explanation) -> CacheExplanation:
+    return CacheExplanation(
+        key=explanation.query.key,
+        parameters=dict(explanation.query.parameters),
+        served=explanation.served,
+        view=ViewShown(explanation.generation, round(explanation.lease_left, 3)),
+        entry=_entry(explanation),
+        affected_by=_change(explanation.affected_by),
+        last_affected_by=_change(explanation.last_affected_by),
+        judged=tuple(filter(None, map(_change, explanation.judged))),
+    )
+
+
+def _entry(explanation: Explanation) -> EntryShown | None:
     entry = explanation.entry
-    return {
-        "key": explanation.query.key,
-        "parameters": dict(explanation.query.parameters),
-        "served": explanation.served,
-        "view": {"generation": explanation.generation, "lease_seconds_left": round(explanation.lease_left, 3)},
-        "entry": entry
-        and {
-            "layer": explanation.layer,
-            "stamp": entry.stamp,
-            "stored_at": round(entry.stored_at, 3),
-            "ttl_seconds_left": round(explanation.ttl_left, 3),
-            "etag": entry.etag,
-            "bytes": len(entry.body),
-            "page": entry.page and {"first": entry.page.first, "last": entry.page.last, "full": entry.page.full},
-        },
-        "affected_by": _affecting(explanation.affected_by),
-        "last_affected_by": _affecting(explanation.last_affected_by),
-        "judged": [
-            {"generation": judged.generation, "why": judged.why, "row": _row(judged.row)}
-            for judged in explanation.judged
-        ],
-    }
-
-
-def _affecting(change: Affecting | None) -> Mapping[str, Any] | None:
-    if change is None:
+    if entry is None:
         return None
-    return {"generation": change.generation, "why": change.why, "row": _row(change.row)}
+    page = entry.page
+    return EntryShown(
+        explanation.layer,
+        entry.stamp,
+        round(entry.stored_at, 3),
+        round(explanation.ttl_left, 3),
+        entry.etag,
+        len(entry.body),
+        PageShown(page.first, page.last, page.full) if page is not None else None,
+    )
 
 
-def _row(change: RowChange | None) -> Mapping[str, Any] | None:
-    if change is None:
-        return None
-    return {"old": change.old and dict(change.old), "new": change.new and dict(change.new)}
+def _change(change: Affecting | Judgement | None) -> ChangeShown | None:
+    return None if change is None else ChangeShown(change.generation, change.why, _row(change.row))
+
+
+def _row(change: RowChange | None) -> RowShown | None:
+    return None if change is None else RowShown(change.old and dict(change.old), change.new and dict(change.new))

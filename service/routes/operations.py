@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.types import Receive, Scope, Send
@@ -14,12 +15,19 @@ from service.metrics import Metrics
 from service.responses import JSON, NO_STORE, respond
 
 
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
 class Livez:
     """Says that the process answers."""
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer a GET."""
-        await respond(scope, send, 200, [JSON, NO_STORE], b'{"status": "alive"}')
+        await respond(scope, send, 200, [JSON, NO_STORE], json.dumps(asdict(Liveness("alive"))).encode())
 
 
 class Readyz:
@@ -53,13 +61,51 @@ class Exposition:
 class RedisStats:
     """What Redis counts, of the whole server but for `keys_count`; `hit_rate` is in percent."""
 
-    available: bool = False
-    total_connections: int = 0
-    total_commands: int = 0
-    keyspace_hits: int = 0
-    keyspace_misses: int = 0
-    keys_count: int = 0
-    hit_rate: float = 0.0
+    available: bool
+    total_connections: int
+    total_commands: int
+    keyspace_hits: int
+    keyspace_misses: int
+    keys_count: int
+    hit_rate: float
+
+
+NO_REDIS = RedisStats(False, 0, 0, 0, 0, 0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class L1Stats:
+    """The process' own cache."""
+
+    entries: int
+    bytes: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViewStats:
+    """What the process knows: whether it may rely on its caches, and the newest generation that it has applied."""
+
+    valid: bool
+    generation: int
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseStats:
+    """For how long it may."""
+
+    seconds_left: float
+    max_staleness_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats(RedisStats):
+    """What Redis counts, and the process that answers has."""
+
+    l1: L1Stats
+    view: ViewStats
+    lease: LeaseStats
 
 
 class Stats:
@@ -72,17 +118,13 @@ class Stats:
         """Answer a GET; takes at most as long as a Redis command may."""
         coherence = self._coherence
         lease_left = coherence.lease_left
-        document = {
+        stats = CacheStats(
             **asdict(await self._redis_stats()),
-            "l1": {
-                "entries": len(coherence.l1),
-                "bytes": coherence.l1.bytes,
-                "max_bytes": coherence.l1.max_bytes,
-            },
-            "view": {"valid": lease_left > 0, "generation": coherence.view.generation, "process": coherence.process},
-            "lease": {"seconds_left": round(lease_left, 3), "max_staleness_seconds": coherence.timing.bound},
-        }
-        await respond(scope, send, 200, [JSON, NO_STORE], json.dumps(document).encode())
+            l1=L1Stats(len(coherence.l1), coherence.l1.bytes, coherence.l1.max_bytes),
+            view=ViewStats(lease_left > 0, coherence.view.generation, coherence.process),
+            lease=LeaseStats(round(lease_left, 3), coherence.timing.bound),
+        )
+        await respond(scope, send, 200, [JSON, NO_STORE], json.dumps(asdict(stats)).encode())
 
     async def _redis_stats(self) -> RedisStats:
         try:
@@ -92,7 +134,7 @@ class Stats:
                 pipeline.dbsize()
                 info, keys = await pipeline.execute()
         except RedisUnavailable:
-            return RedisStats()
+            return NO_REDIS
         hits, misses = info["keyspace_hits"], info["keyspace_misses"]
         return RedisStats(
             available=True,

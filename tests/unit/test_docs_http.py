@@ -4,6 +4,7 @@ import ast
 from typing import get_args
 
 from service.app import create_app
+from service.openapi.errors import KINDS
 from service.parameters import Status
 from service.queries import ANOMALIES, ANOMALY, TRANSACTIONS
 from tests.support.api import settings_for
@@ -32,7 +33,7 @@ def test_every_parameter_is_there() -> None:
 
 
 def test_every_error_is_in_the_table() -> None:
-    """The table has each kind of problem that the service raises, and no other."""
+    """The table has each kind of problem that the service raises, and no other; so has the OpenAPI document."""
     raised = set()
     for file in (ROOT / "service").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -45,4 +46,7 @@ def test_every_error_is_in_the_table() -> None:
                 ):
                     raised.add(kind)
     rows = [line.split("|") for line in read(PAGE).prose if line.startswith(("| 4", "| 5"))]
-    assert {row[2].strip().strip("`") for row in rows} == raised
+    assert {row[2].strip().strip("`") for row in rows} == raised == set(KINDS)
+    assert {row[2].strip().strip("`"): int(row[1]) for row in rows} == {
+        name: int(kind.status) for name, kind in KINDS.items()
+    }
