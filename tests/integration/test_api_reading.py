@@ -103,14 +103,19 @@ async def test_a_row_has_one_form(analyst: httpx2.AsyncClient) -> None:
 
 @pytest.mark.parametrize("table", [ANOMALIES_TABLE, TRANSACTIONS_TABLE])
 async def test_a_row_shows_the_tables_columns(filled_url: str, table: Table) -> None:
-    """All of them, in their order: a column that is added to sql/ is added to the answers."""
+    """All of them, in their order: a column that is added to sql/ is added to the answers. The same may be null."""
     async with await psycopg.AsyncConnection.connect(filled_url) as connection:
         cursor = await connection.execute(
-            "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
-            " ORDER BY attnum",
+            "SELECT attname::text, NOT attnotnull FROM pg_attribute"
+            " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
             (table.name,),
         )
-        assert tuple(name for (name,) in await cursor.fetchall()) == table.columns
+        columns = await cursor.fetchall()
+    assert tuple(name for name, _ in columns) == table.columns
+    described = table.row.model_json_schema()["properties"]
+    assert {name for name, nullable in columns if nullable} == {
+        name for name, schema in described.items() if {"type": "null"} in schema.get("anyOf", ())
+    }
 
 
 async def test_what_is_not_there_is_not_found(analyst: httpx2.AsyncClient) -> None:
