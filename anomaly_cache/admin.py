@@ -8,7 +8,7 @@ from psycopg import IsolationLevel, errors
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, field_validator
 
-from coherence.settings import CoherenceSettings
+from coherence.settings import CoherenceSettings, refuse_bare_characters
 
 CONNECT_SECONDS = 10
 
@@ -30,6 +30,7 @@ class AdminSettings(CoherenceSettings):
     @field_validator("database_url")
     @classmethod
     def _is_conninfo(cls, value: SecretStr) -> SecretStr:
+        refuse_bare_characters(value.get_secret_value())
         try:
             conninfo_to_dict(value.get_secret_value())
         except psycopg.ProgrammingError:

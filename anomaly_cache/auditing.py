@@ -18,7 +18,7 @@ from coherence.entry import HEADER_MAX_LENGTH, text_of
 from coherence.redis_client import RedisUnavailable, bounded
 from coherence.settings import CoherenceSettings
 from coherence.tasks import end
-from service.database import Database, DatabaseEvent
+from service.database import Database, DatabaseEvent, DatabaseLost
 from service.queries import NAMESPACES, QUESTIONS
 from service.rereading import Rereading
 
@@ -64,7 +64,10 @@ class Report:
 
     def database(self, event: DatabaseEvent) -> None:
         """Take an event of the database."""
-        self._log.warning(type(event).__name__)
+        if isinstance(event, DatabaseLost):
+            self._log.warning("database lost", reason=event.reason)
+        else:
+            self._log.info("database found")
 
     def sum_up(self) -> None:
         """Log the counts."""

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import click
 from redis.asyncio import Redis
 
 from anomaly_cache.config import WrongSettingsError
 from coherence.keys import Names
-from coherence.redis_client import connect, database_of
+from coherence.redis_client import RedisUnavailable, connect, database_of
 from coherence.settings import CoherenceSettings, SettingsError
 
 CONNECTIONS = 2
@@ -22,6 +23,16 @@ class Deployment:
     names: Names
     timeout: float
     bound: float
+
+
+class RedisSilentError(click.ClickException):
+    """Redis cannot be asked; the message says why, and where to look."""
+
+    def __init__(self, error: RedisUnavailable) -> None:
+        super().__init__(
+            f"Redis does not answer: {error}\n"
+            "Does it run, and is it where REDIS_URL (or REDIS_HOST, REDIS_PORT, REDIS_PASSWORD) says?"
+        )
 
 
 def load_settings() -> CoherenceSettings:

@@ -2,17 +2,19 @@
 
 import json
 import time
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.error import HTTPError
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import click
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from anomaly_cache.config import WrongSettingsError
+from coherence.settings import complaints
 from service.auth import entries_of
 
 PATH = "/api/v1/cache/explain"
@@ -61,9 +63,12 @@ def explain(query: str, urls: tuple[str, ...], *, as_json: bool) -> None:
     """  # noqa: D301 - click wants the character
     try:
         settings = ClientSettings()
+    except ValidationError as error:
+        raise WrongSettingsError("\n".join(complaints(error))) from None
+    try:
         key = settings.admin_key
-    except (ValueError, OSError) as error:
-        raise WrongSettingsError(f"API_PORT, API_KEYS or API_KEYS_FILE is wrong: {type(error).__name__}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongSettingsError(f"API_KEYS_FILE: cannot be read: {error}") from None
     if key is None:
         raise WrongSettingsError("API_KEYS or API_KEYS_FILE: holds no admin key, which explain needs")
     said = {url: ask(url, query, key) for url in urls or (f"http://127.0.0.1:{settings.api_port}",)}
@@ -78,17 +83,25 @@ def explain(query: str, urls: tuple[str, ...], *, as_json: bool) -> None:
 
 def ask(url: str, query: str, key: str) -> dict[str, Any]:
     """Return what the API process at `url` says of `query`. Raises ClickException."""
-    if urlsplit(url).scheme not in ("http", "https"):
+    if not url.startswith(("http://", "https://")):
         raise WrongSettingsError(f"--url {url}: must begin with http:// or https://")
-    request = Request(f"{url.rstrip('/')}{PATH}?{query.removeprefix('?')}", headers={"X-API-Key": key})  # noqa: S310 - checked above
+    # What a URL cannot hold as it is; what is quoted already stays so.
+    asked = quote(query.removeprefix("?"), safe="&=%+,;:/?@!$'()*~[]")
+    try:
+        request = Request(f"{url.rstrip('/')}{PATH}?{asked}", headers={"X-API-Key": key})  # noqa: S310 - checked above
+    except ValueError as error:
+        raise WrongSettingsError(f"--url {url}: {error}") from None
     try:
         with urlopen(request, timeout=SECONDS) as response:  # noqa: S310 - checked above
             document: dict[str, Any] = json.load(response)
             return document
     except HTTPError as error:
         raise _refusal(url, error) from None
-    except (URLError, TimeoutError, ValueError) as error:
-        raise click.ClickException(f"{url} cannot be asked: {getattr(error, 'reason', error)}") from None
+    except (OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise click.ClickException(
+            f"{url} cannot be asked: {reason}\nDoes the API run there? --url, or else API_PORT, says where it is."
+        ) from None
 
 
 def _refusal(url: str, error: HTTPError) -> click.ClickException:

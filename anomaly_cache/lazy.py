@@ -1,5 +1,6 @@
 """A click group that loads a command's module when the command is asked for, not before."""
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import cast
 
@@ -28,6 +29,16 @@ class LazyGroup(click.Group):
             return None
         module, _, name = self._lazy[cmd_name][0].partition(":")
         return cast("click.Command", getattr(import_module(module), name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with; a name that is nearly one is answered with that one."""
+        name = args[0]
+        meant = get_close_matches(name, self._lazy, n=1)
+        if name not in self._lazy and meant:
+            ctx.fail(f"No such command {name!r}. Did you mean {meant[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from what is known without importing them."""

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from anomaly_cache.deployment import deployment, load_settings
+from anomaly_cache.deployment import RedisSilentError, deployment, load_settings
 from coherence.presence import Presence, present
 from coherence.redis_client import RedisUnavailable
 from coherence.settings import CoherenceSettings
@@ -37,7 +37,7 @@ def replicas(*, as_json: bool) -> None:
     try:
         found = asyncio.run(look(load_settings()))
     except RedisUnavailable as error:
-        raise click.ClickException(f"Redis does not answer: {error}") from None
+        raise RedisSilentError(error) from None
     if as_json:
         click.echo(json.dumps([presence.model_dump(mode="json") for presence in found], indent=2))
     elif found:

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 
 import click
 from redis.asyncio.client import PubSub
 
-from anomaly_cache.deployment import Deployment, deployment, load_settings
+from anomaly_cache.deployment import Deployment, RedisSilentError, deployment, load_settings
 from coherence.changes import Bump, MalformedMessage
 from coherence.passing import Passing, Witnesses
 from coherence.presence import present
@@ -41,11 +42,18 @@ def watch(*, as_json: bool, count: int | None) -> None:
       2  a setting is wrong
     """  # noqa: D301 - click wants the character
     try:
-        asyncio.run(follow(load_settings(), as_json=as_json, count=count))
+        asyncio.run(until_stopped(follow(load_settings(), as_json=as_json, count=count)))
     except RedisUnavailable as error:
-        raise click.ClickException(f"Redis does not answer: {error}") from None
-    except KeyboardInterrupt:
-        return
+        raise RedisSilentError(error) from None
+
+
+async def until_stopped(work: Coroutine[None, None, None]) -> None:
+    """Do the work until it ends, or until Ctrl-C or SIGTERM ends it, which is as good."""
+    working = asyncio.create_task(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+    with suppress(asyncio.CancelledError):
+        await working
 
 
 async def follow(settings: CoherenceSettings, *, as_json: bool, count: int | None) -> None:

@@ -45,5 +45,7 @@ def configure(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("asyncio", "psycopg", "psycopg.pool", "uvicorn.error"):
+    for noisy in ("asyncio", "psycopg", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    # It warns of each try to connect, several a second; the programs tell once that Postgres is lost, and why.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

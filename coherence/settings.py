@@ -4,6 +4,10 @@ from typing import Literal, Self
 
 from pydantic import Field, RedisDsn, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.asyncio import ConnectionPool
+from redis.exceptions import RedisError
+
+MISSING = "not set: it is required, in the environment or in .env"
 
 
 class SettingsError(Exception):
@@ -59,11 +63,7 @@ class CoherenceSettings(BaseSettings):
     @classmethod
     def _is_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            try:
-                RedisDsn(value.get_secret_value())
-            except ValidationError as error:
-                # The error's own text would quote the URL, and with it the password.
-                raise ValueError(_first_reason(error)) from None
+            _check_redis_url(value.get_secret_value())
         return value
 
     @field_validator("log_level", mode="before")
@@ -80,20 +80,45 @@ class CoherenceSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            raise SettingsError("\n".join(_complaints(error))) from None
+            raise SettingsError("\n".join(complaints(error))) from None
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise SettingsError(f".env: cannot be read: {reason}") from None
 
 
-def _first_reason(error: ValidationError) -> str:
-    return str(error.errors(include_input=False)[0]["msg"])
+def refuse_bare_characters(url: str) -> None:
+    """Raise ValueError where a password in a URL holds what ends it there: the rest would be taken for the host's name.
+
+    The message quotes nothing of the URL.
+    """
+    _, scheme, rest = url.partition("://")
+    front, _, _ = rest.partition("?")
+    credentials, _, _ = front.rpartition("@")
+    if scheme and ("@" in credentials or "/" in credentials):
+        raise ValueError("in the user's name and password, @ : / ? # and % must be written as %40 %3A %2F %3F %23 %25")
 
 
-def _complaints(error: ValidationError) -> list[str]:
+def _check_redis_url(url: str) -> None:
+    """Raise ValueError with a reason that does not quote the URL, and with it the password."""
+    try:
+        database = (RedisDsn(url).path or "").strip("/")
+    except ValidationError as error:
+        raise ValueError(str(error.errors(include_input=False)[0]["msg"])) from None
+    if database and not database.isdecimal():
+        raise ValueError("the database, which is what follows the last slash, must be a number")
+    try:
+        # It is made, and connects to nothing.
+        ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call] # the library's
+    except (ValueError, TypeError, RedisError):
+        raise ValueError("an option behind the question mark is unknown, or has a wrong value") from None
+
+
+def complaints(error: ValidationError) -> list[str]:
+    """Return a line for each variable that is missing or wrong, without its value."""
     lines = []
     for problem in error.errors(include_url=False, include_input=False):
         variable = str(problem["loc"][0]).upper() if problem["loc"] else ""
-        reason = problem["msg"].removeprefix("Value error, ")
+        missing = problem["type"] == "missing"
+        reason = MISSING if missing else problem["msg"].removeprefix("Value error, ")
         lines.append(f"{variable}: {reason}" if variable else reason)
     return lines

@@ -4,7 +4,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ProgrammingError
 from pydantic import Field, SecretStr, field_validator
 
-from coherence.settings import CoherenceSettings
+from coherence.settings import CoherenceSettings, refuse_bare_characters
 
 _NO_URL = "not a Postgres URL, such as postgresql://user:password@host:5432/database"
 
@@ -29,6 +29,7 @@ class ListenerSettings(CoherenceSettings):
     @classmethod
     def _is_conninfo(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
+            refuse_bare_characters(value.get_secret_value())
             try:
                 ports = str(conninfo_to_dict(value.get_secret_value()).get("port") or "")
             except ProgrammingError:

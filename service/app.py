@@ -1,7 +1,6 @@
 """The composition root: everything that answers HTTP, wired."""
 
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -204,13 +203,6 @@ def _uvicorn_is_known() -> bool:
     return not found
 
 
-def configure_logs(settings: ServiceSettings) -> None:
-    """Set the process' logging up."""
-    logs.configure(settings.log_level, settings.log_format)
-    # It warns of each try to connect, several a second; we tell once that Postgres is lost, and why.
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
-
-
 async def close(servers: AsyncExitStack) -> None:
     """Close the connections, or leave them to the process' end where that takes too long: a server may hang."""
     with suppress(TimeoutError):
@@ -229,5 +221,5 @@ def create() -> Starlette:
         sys.stderr.write(f"{error}\n")
         # Any other code, and uvicorn starts the worker again and again.
         sys.exit(STARTUP_FAILURE)
-    configure_logs(settings)
+    logs.configure(settings.log_level, settings.log_format)
     return create_app(settings, on_failure=lambda: signal.raise_signal(signal.SIGTERM), shared_metrics=share_metrics())

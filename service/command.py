@@ -4,8 +4,8 @@ import sys
 
 import click
 
+from coherence import logs
 from coherence.settings import SettingsError
-from service.app import configure_logs
 from service.server import serve
 from service.settings import ServiceSettings
 
@@ -50,5 +50,5 @@ def api() -> None:
     except SettingsError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
-    configure_logs(settings)
+    logs.configure(settings.log_level, settings.log_format)
     sys.exit(serve(settings))

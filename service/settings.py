@@ -9,7 +9,7 @@ from pydantic import ByteSize, Field, SecretStr, ValidationInfo, field_validator
 
 from coherence.coding import CODINGS
 from coherence.policy import Policy
-from coherence.settings import CoherenceSettings
+from coherence.settings import CoherenceSettings, refuse_bare_characters
 from service import lists
 from service.auth import KeyRing
 
@@ -162,6 +162,7 @@ class ServiceSettings(CoherenceSettings):
         text = value.get_secret_value()
         if "://" in text and not text.startswith(("postgresql://", "postgres://")):
             raise ValueError("must begin with postgresql://")
+        refuse_bare_characters(text)
         try:
             ports = str(conninfo_to_dict(text).get("port", "")).split(",")
         except ProgrammingError:

@@ -67,19 +67,21 @@ async def test_replicas_without_redis_or_processes(system: System) -> None:
 
 
 async def test_watch_tells_how_long_a_change_took_to_each_process(system: System) -> None:
-    """One JSON object a change, with its rows and a latency for every API process."""
+    """One JSON object a change, with its rows and a latency for every API process; SIGTERM ends it well."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "anomaly_cache", "watch", "--json", "--count", "1"),
+        *(sys.executable, "-m", "anomaly_cache", "watch", "--json"),
         env={**clean_environment(), **system.settings()},
         stdout=PIPE,
         stderr=PIPE,
     )
     assert process.stderr is not None
+    assert process.stdout is not None
     assert b"watching" in await process.stderr.readline()
     await system.psql("UPDATE anomalies SET status = 'CONFIRMED' WHERE transaction_id = 'T1';")
-    out, _ = await process.communicate()
+    told = json.loads(await process.stdout.readline())
+    process.terminate()
+    assert await process.communicate() == (b"", b"")
     assert process.returncode == 0
-    told = json.loads(out)
     assert (told["namespaces"], told["causes"], told["notifications"]) == (["anomalies"], ["update"], 1)
     assert {int(name.rpartition(":")[2]) for name in told["milliseconds"]} == {each.pid for each in system.replicas}
     assert all(late is not None and late >= 0 for late in told["milliseconds"].values())

@@ -117,7 +117,7 @@ async def test_a_dead_background_task_ends_the_process(environment: dict[str, st
     """With an exit code that has it started again, and a line that says which one it was."""
     script = (
         "import asyncio, signal, sys, threading\n"
-        "from service.app import configure_logs\n"
+        "from coherence import logs\n"
         "from service.server import serve\n"
         "from service.settings import ServiceSettings\n"
         "def kill_one(*_):\n"
@@ -125,7 +125,7 @@ async def test_a_dead_background_task_ends_the_process(environment: dict[str, st
         "        if task.get_name() == 'coherence':\n"
         "            task.cancel()\n"
         "settings = ServiceSettings.load()\n"
-        "configure_logs(settings)\n"
+        "logs.configure(settings.log_level, settings.log_format)\n"
         "signal.signal(signal.SIGUSR1, kill_one)\n"
         "threading.Timer(1.0, signal.raise_signal, [signal.SIGUSR1]).start()\n"
         "sys.exit(serve(settings))\n"

@@ -199,7 +199,7 @@ def test_the_command_says_what_is_wrong_in_one_line(database_url: str) -> None:
         (as_user(database_url, "migrates_nothing", "hush-hush"), "user migrates_nothing has not the right", 1),
         (f"{database_url}_absent", "does not exist", 1),
         ("http://hush-hush.example", "not a Postgres URL", 2),
-        ("", "Field required", 2),
+        ("", "not set", 2),
     ):
         code, said = run(url)
         assert code == expected, said

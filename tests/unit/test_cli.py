@@ -53,10 +53,39 @@ def test_help_of_the_group_imports_no_server() -> None:
 
 
 def test_an_unknown_command_is_named() -> None:
-    """A mistyped command exits with 2."""
+    """A mistyped command exits with 2, and with the one that is meant where there is one like it."""
     result = run("invalidat")
     assert result.exit_code == 2
-    assert "invalidat" in result.output
+    assert "No such command 'invalidat'. Did you mean 'invalidate'?" in result.output
+    assert "No such command 'frobnicate'.\n" in run("frobnicate").output
+
+
+@pytest.mark.parametrize("command", ["config", "migrate", "config --for listener"])
+@pytest.mark.parametrize("password", ["sec@ret#word", "sec/retword"])
+def test_a_bare_character_in_a_password_is_no_part_of_a_host(command: str, password: str) -> None:
+    """What follows it would be taken for a host's name, and named in messages: it is refused, and nothing quoted."""
+    result = run(*command.split(), DATABASE_URL=f"postgresql://app:{password}@db/shop")
+    assert result.exit_code == 2
+    assert "DATABASE_URL: in the user's name and password, @ : / ? # and % must be written as %40" in result.output
+    assert "ret" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "said", "code"),
+    [
+        (["a=b c&d=é"], {}, "Does the API run there?", 1),
+        (["--url", "http://["], {}, "--url http://[: ", 2),
+        (["--url", "http://127.0.0.1:port"], {}, "nonnumeric port", 1),
+        (["--url", "127.0.0.1:8000"], {}, "must begin with http://", 2),
+        ([], {"API_PORT": "many"}, "API_PORT: ", 2),
+        ([], {"API_KEYS": "", "API_KEYS_FILE": "/nonexistent"}, "API_KEYS_FILE: cannot be read: ", 2),
+        ([], {"API_KEYS": "analyst=secret-secret-secret"}, "holds no admin key", 2),
+    ],
+)
+def test_explain_says_what_is_wrong(arguments: list[str], settings: dict[str, str], said: str, code: int) -> None:
+    """Wrong words, addresses and keys are a line or two, whatever they hold."""
+    result = run("explain", *arguments, **{"API_PORT": "1", **settings})
+    assert (result.exit_code, said in result.output) == (code, True), result.output
 
 
 def test_config_shows_values_and_sources_and_no_secret(tmp_path: Path) -> None:

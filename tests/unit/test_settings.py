@@ -61,6 +61,10 @@ def test_the_env_file_sets_them_and_the_environment_goes_before(
     [
         ("REDIS_URL", "http://cache.example"),
         ("REDIS_URL", "not a url"),
+        ("REDIS_URL", "redis://cache.example/first"),
+        ("REDIS_URL", "redis://cache.example/0?socket_timeout=long"),
+        ("REDIS_URL", "redis://cache.example/0?no_such_option=1"),
+        ("REDIS_URL", "rediss://cache.example/0?ssl_cert_reqs=perhaps"),
         ("REDIS_PORT", "0"),
         ("REDIS_PORT", "many"),
         ("REDIS_DB", "-1"),
