@@ -32,6 +32,7 @@ async def test_nothing_breaks(make_fleet: MakeFleet, run: Run) -> None:
     """Without a fault no answer is old, and both caches serve."""
     fleet = await make_fleet(replicas=2)
     async with run(fleet) as trial:
+        await trial.lasts(3 * fleet.bound)
         await trial.answers(50)
 
 

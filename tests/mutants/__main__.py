@@ -24,7 +24,7 @@ _SYMPTOM = re.compile(
     r"^(?:E  +|FAILED [a-z]+ - )(?P<test>.*)$|^(?P<promise>an entry of .*|a view that .*|generation \d+ judges .*)$",
     re.MULTILINE,
 )
-_BROKEN_TEST = re.compile(r"^(TypeError|AttributeError|NameError|ImportError|KeyError)")
+_BROKEN_TEST = re.compile(r"^(TypeError|AttributeError|NameError|ImportError|KeyError|[\w.]*\bGone\b)")
 
 
 @dataclass(frozen=True, slots=True)
