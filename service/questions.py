@@ -121,7 +121,7 @@ class Listing(Question):
 
     def faults(self, given: Mapping[str, str]) -> Sequence[Fault]:
         """See Question."""
-        both = "cursor" in given and "offset" in given
+        both = "cursor" in given and given.get("offset", "").strip("0")
         return [Fault("offset", "cannot be given together with a cursor")] if both else ()
 
     def scope(self, parameters: Mapping[str, Scalar]) -> Scope:

@@ -89,7 +89,7 @@ async def test_a_page_behind_a_cursor_is_cached(analyst: httpx2.AsyncClient, adm
 
 
 async def test_a_cursor_that_was_changed_is_refused(analyst: httpx2.AsyncClient) -> None:
-    """422, naming it; an offset beside it, too."""
+    """422, naming it; an offset beside it, too, unless that is the default."""
     cursor = Place("2025-01-01T12:00:00+00:00", "a-0003").as_cursor(ANOMALIES)
     assert (await analyst.get(ANOMALIES, params={"cursor": cursor})).status_code == 200
     for changed in (cursor[:-1], "A" + cursor[1:], cursor[:20] + "x" + cursor[21:], "%00", "1"):
@@ -97,5 +97,7 @@ async def test_a_cursor_that_was_changed_is_refused(analyst: httpx2.AsyncClient)
         assert (response.status_code, response.json()["field"]) == (422, "cursor")
     response = await analyst.get("/api/v1/transactions/acc-1", params={"cursor": cursor})
     assert (response.status_code, response.json()["field"]) == (422, "cursor")
-    response = await analyst.get(ANOMALIES, params={"cursor": cursor, "offset": 0})
+    response = await analyst.get(ANOMALIES, params={"cursor": cursor, "offset": 1})
     assert (response.status_code, response.json()["field"]) == (422, "offset")
+    with_defaults = await analyst.get(ANOMALIES, params={"cursor": cursor, "offset": 0, "limit": 100})
+    assert with_defaults.content == (await analyst.get(ANOMALIES, params={"cursor": cursor})).content
