@@ -7,7 +7,6 @@ The one place that composes the response to a GET or HEAD of a cached route, whi
     response = forms.respond(chosen, head=…, known=if_none_match_values, accepted=…, varying=hit_headers(…))
 
 `chosen` is None while the coding that the client wants most has yet to be made: then the long way answers.
-A response's header fields are `fixed`, then `varying`; `lines` are the fixed ones as HTTP/1.1 writes them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,11 +28,6 @@ NONE: Mapping[str, bytes] = MappingProxyType({})
 VARY: Header = (b"vary", b"Accept-Encoding, X-API-Key")
 
 
-def as_lines(headers: Sequence[Header]) -> bytes:
-    """Return header fields as HTTP/1.1 writes them."""
-    return b"".join(b"%s: %s\r\n" % header for header in headers)
-
-
 @dataclass(frozen=True, slots=True)
 class Representation:
     """Bytes to send, and the header fields that are the same in each response that sends them."""
@@ -41,7 +35,6 @@ class Representation:
     body: bytes
     etag: bytes
     headers: tuple[Header, ...]
-    lines: bytes
 
     @classmethod
     def of(cls, body: bytes, etag: bytes, coding: str, *, content_type: Header, shared: tuple[Header, ...]) -> Self:
@@ -49,22 +42,15 @@ class Representation:
         coded = () if coding == IDENTITY else ((b"content-encoding", coding.encode()),)
         length = (b"content-length", b"%d" % len(body))
         headers = (content_type, *coded, length, (b"etag", etag), *shared)
-        return cls(body, etag, headers, as_lines(headers))
+        return cls(body, etag, headers)
 
 
 class Response(NamedTuple):
-    """What to send. `lines` are the `fixed` header fields once more; the `varying` ones follow them."""
+    """What to send, the header fields in their order."""
 
     status: int
-    fixed: tuple[Header, ...]
-    lines: bytes
-    varying: tuple[Header, ...]
+    headers: list[Header]
     body: bytes
-
-    @property
-    def headers(self) -> list[Header]:
-        """All header fields, in the order of sending."""
-        return [*self.fixed, *self.varying]
 
 
 class Forms:
@@ -145,9 +131,8 @@ class Forms:
         if known:
             etag = matching(known, self._etags(accepted), chosen.etag)
             if etag is not None:
-                fixed = ((b"etag", etag), *self._shared)
-                return Response(304, fixed, as_lines(fixed), varying, b"")
-        return Response(200, chosen.headers, chosen.lines, varying, b"" if head else chosen.body)
+                return Response(304, [(b"etag", etag), *self._shared, *varying], b"")
+        return Response(200, [*chosen.headers, *varying], b"" if head else chosen.body)
 
     def _etags(self, accepted: Accepted) -> list[bytes]:
         coded = [with_coding(self.etag, coding) for coding in accepted.codings]

@@ -26,7 +26,8 @@ class Application(Starlette):
             if method in {"GET", "HEAD"} and "raw_path" in scope and not scope.get("root_path"):
                 started = perf_counter()
                 target = target_of(scope["raw_path"], scope["query_string"])
-                ready = self._hits.find(target, method, scope["headers"])
+                asking = self._hits.read(target, method, scope["headers"])
+                ready = self._hits.answer(asking) if asking is not None else None
                 if ready is not None:
                     start = {"type": "http.response.start", "status": ready.status, "headers": list(ready.headers)}
                     try:

@@ -27,6 +27,7 @@ PARAMETERS = {
     "HttpToolsProtocol.__init__": "self config server_state app_state _loop",
     "HttpToolsProtocol.data_received": "self data",
     "HttpToolsProtocol.on_headers_complete": "self",
+    "HttpToolsProtocol.on_message_begin": "self",
     "HttpToolsProtocol.on_message_complete": "self",
     "HttpToolsProtocol.on_response_complete": "self",
     "HttpToolsProtocol.send_400_response": "self msg",
@@ -39,6 +40,11 @@ NAMES = {
         "HttpParserError HttpParserUpgrade _should_upgrade _unset_keepalive_if_required _unsupported_upgrade_warning "
         "feed_data handle_websocket_upgrade httptools logger parser send_400_response warning"
     ),
+    "HttpToolsProtocol.on_message_begin": (
+        "app_state asgi_version client copy expect_100_continue headers root_path scheme scope server url"
+    ),
+    "HttpToolsProtocol.on_url": "url",
+    "HttpToolsProtocol.on_header": "append expect_100_continue headers lower",
     "HttpToolsProtocol.on_response_complete": (
         "_start_asgi_task _unset_keepalive_if_required call_later flow is_closing loop pipeline pop resume_reading "
         "server_state timeout_keep_alive timeout_keep_alive_handler timeout_keep_alive_task total_requests transport"

@@ -13,11 +13,13 @@ from coherence.changes import parse_generation
 from coherence.coherence import Coherence
 from coherence.query import Query
 from service.auth import HEADER, KeyRing, Role
-from service.fast.recent import Asked, Ready, Recent
+from service.fast.asking import Asking, Form
+from service.fast.heads import Heads
+from service.fast.recent import Ready, Recent
 from service.fast.table import Known, Table, target_of
 from service.metrics import Metrics
 from service.negotiation import Accepted
-from service.representation import Forms, as_lines, hit_headers
+from service.representation import Forms, hit_headers
 from service.responses import Header
 
 _ENCODING = b"accept-encoding"
@@ -26,12 +28,12 @@ _MATTERS = frozenset(
     {HEADER, _ENCODING, b"if-none-match", b"cache-generation", b"cache-control", b"origin"}
     | {b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade"}
 )
-"""Headers by which an answer, or what becomes of the connection, may differ. Those that `find` does not read make a
+"""Headers by which an answer, or what becomes of the connection, may differ. Those that `read` does not read make a
 request one for the long way."""
 
 
 class Hits:
-    """One process' plain hits. `accepted` reads an Accept-Encoding header."""
+    """One process' plain hits. `accepted` reads an Accept-Encoding header. `heads` is for the server's protocol."""
 
     def __init__(
         self, *, keys: KeyRing, coherence: Coherence, metrics: Metrics, accepted: Callable[[bytes | None], Accepted]
@@ -41,14 +43,18 @@ class Hits:
         self._metrics = metrics
         self._accepted = accepted
         self._table = Table()
+        self.heads = Heads()
 
     def learn(self, scope: Scope, query: Query, template: str) -> None:
         """Take it that the request of `scope`, a valid GET or HEAD of the route `template`, asks `query`."""
         if "raw_path" in scope and not scope.get("root_path"):
             self._table.learn(target_of(scope["raw_path"], scope["query_string"]), Known(query, template))
 
-    def find(self, target: bytes, method: str, headers: Iterable[Header]) -> Ready | None:
-        """Return the answer to a GET or HEAD that is a plain hit, None where it is none. The caller counts it."""
+    def read(self, target: bytes, method: str, headers: Iterable[Header]) -> Asking | None:
+        """Return what a GET or HEAD asks, None where it is not to be answered here.
+
+        The same bytes ask the same for as long as the process lives: keys and routes do not change.
+        """
         key = encoding = None
         known: tuple[bytes, ...] = ()
         at_least = 0
@@ -68,33 +74,34 @@ class Hits:
         if key is None or self._keys.role_of(key) is not Role.ANALYST:
             return None
         meant = self._table.get(target)
-        return None if meant is None else self._answer(meant, at_least, (meant.template, method, encoding, known))
+        return meant and Asking(meant.query, at_least, Form(meant.template, method, encoding, known))
 
-    def _answer(self, meant: Known, at_least: int, asked: Asked) -> Ready | None:
-        found = self._coherence.peek(meant.query, at_least)
+    def answer(self, asking: Asking) -> Ready | None:
+        """Return the answer, if it is a plain hit at this moment. The caller counts it."""
+        query, at_least, form = asking
+        found = self._coherence.peek(query, at_least)
         if found is None:
             return None
         kept, left = found
         forms = Forms.of(kept)
         age = kept.entry.ttl - left
         recent: Recent | None = forms.recent
-        if recent is None or recent.age != int(age) or recent.ttl != ceil(left):
+        if recent is None or not recent.fits(age, left):
             recent = forms.recent = Recent(int(age), ceil(left))
-        ready = recent.get(asked)
+        ready = recent.get(form)
         if ready is None:
-            ready = self._compose(forms, age, left, meant, asked)
+            ready = self._compose(forms, age, left, query.namespace, form)
             if ready is not None:
-                recent.put(asked, ready)
+                recent.put(form, ready)
         return ready
 
-    def _compose(self, forms: Forms, age: float, left: float, meant: Known, asked: Asked) -> Ready | None:
-        template, method, encoding, known = asked
-        accepted = self._accepted(encoding)
+    def _compose(self, forms: Forms, age: float, left: float, namespace: str, form: Form) -> Ready | None:
+        accepted = self._accepted(form.encoding)
         chosen = forms.best(accepted)
         if chosen is None:
             return None
         varying = hit_headers("l1", age, left)
-        response = forms.respond(chosen, head=method == "HEAD", known=known, accepted=accepted, varying=varying)
-        lines = response.lines + as_lines(response.varying) + b"\r\n"
-        tally = self._metrics.tally(meant.query.namespace, template, method, response.status)
-        return Ready(response.status, response.headers, lines, response.body, tally)
+        head = form.method == "HEAD"
+        response = forms.respond(chosen, head=head, known=form.known, accepted=accepted, varying=varying)
+        tally = self._metrics.tally(namespace, form.template, form.method, response.status)
+        return Ready(response.status, response.headers, response.body, tally)

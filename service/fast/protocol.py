@@ -1,20 +1,22 @@
 """uvicorn's HTTP/1.1 protocol, with the hit path ahead of ASGI.
 
-Plain hits are written when all that has just been read of the client is parsed. Every other request, and every one that
-has to wait for its turn on the connection or for the client to read, goes the normal way, as if this class were not
-there.
+Plain hits are written when all that has just been read of the client is parsed; a request that came before to the byte
+need not even be parsed. Every other request, and every one that has to wait for its turn on the connection or for the
+client to read, goes the normal way, as if this class were not there.
 """
 
-from asyncio import AbstractEventLoop, Event, TimerHandle
+from asyncio import AbstractEventLoop, Event
+from collections.abc import Sequence
 from math import inf
 from time import perf_counter
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from service.fast.asking import Asking
 from service.fast.hits import Hits
 from service.fast.recent import Ready
 from service.protocol import LimitedProtocol
@@ -26,7 +28,7 @@ _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 
 
 LEAST_APART = 4096
-"""Bytes of a body that is not worth copying, to be sent in one piece with its head."""
+"""Bytes of bodies that are not worth copying, to be sent in one piece with their heads."""
 
 
 class _Answering(RequestResponseCycle):
@@ -54,46 +56,53 @@ class Protocol(LimitedProtocol):
         # An access log, a limit on concurrency and a prefix of the paths are the normal way's business.
         simple = not (self.access_log or config.limit_concurrency is not None or config.root_path)
         self._hits: Hits | None = app_state.get(HITS) if simple else None
-        self._answering = _Answering()
+        self._answering = self.cycle = _Answering()
+        self._between = True
+        """Whether the parser has seen requests whole, and nothing of another one."""
+        self._asking: Asking | None = None
+        """What the latest of the hits asks that were parsed."""
         self._ready: list[Ready] = []
         """Answers to what has just been read, not written yet."""
         self._ready_bytes = 0
         self._idle_since = -inf
         """When a hit left the client with the next word, by the event loop's clock."""
-        self._default_headers: list[tuple[bytes, bytes]] = []
-        self._front = b""
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
+        hits = self._hits
+        if hits is None:
+            super().data_received(data)
+            return
         started = perf_counter()
-        # uvicorn would end the timer with each request, and begin another one with each answer.
-        timer, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
-        super().data_received(data)
-        if self._ready:
-            ready, self._ready, self._ready_bytes = self._ready, [], 0
-            self._write(ready)
-            self._end(ready, perf_counter() - started, timer)
-        elif timer is not None:
-            timer.cancel()
+        asking = hits.heads.get(data) if self._between else None
+        ready = hits.answer(asking) if asking is not None and self._is_free() else None
+        if ready is None:
+            self._parse(data, hits, started)
+            return
+        self._write((ready.head(self.server_state.default_headers), ready.body), len(ready.body))
+        self._end((ready,), perf_counter() - started)
+
+    def on_message_begin(self) -> None:
+        """Another request begins."""
+        self._between = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The head is there: answer it, or have it handled."""
-        self.end_head()
-        ready = self._find()
-        if ready is None:
+        if self._hits is None or not self._answers(self._hits):
             super().on_headers_complete()
-            return
-        self.cycle = self._answering
-        self._answering.response_complete = False
-        self._ready.append(ready)
-        self._ready_bytes += len(ready.body)
+
+    def on_message_complete(self) -> None:
+        """The request is there; another may follow."""
+        super().on_message_complete()
+        self._between = True
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, and close the connection."""
         super().send_400_response(msg)
         # uvicorn would have begun with the first of them, and would send its answer no more than the others'.
         if self._ready:
-            self._end(self._ready[:1], 0.0, None)
+            self._end(self._ready[:1], 0.0)
             self._ready = []
 
     def timeout_keep_alive_handler(self) -> None:
@@ -104,41 +113,62 @@ class Protocol(LimitedProtocol):
         else:
             super().timeout_keep_alive_handler()
 
-    def _find(self) -> Ready | None:
-        if self._hits is None or self._ready_bytes > HIGH_WATER_LIMIT:
-            return None
-        # An earlier request may be under way, the client may be slow to read, or the connection about to close.
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and cycle is not self._answering and not cycle.response_complete:
-            return None
-        if self.flow.write_paused or self.transport.is_closing():
-            return None
-        method = _METHODS.get(self.parser.get_method())
-        if method is None or self.parser.get_http_version() != "1.1":
-            return None
-        return self._hits.find(self.url, method, self.headers)
-
-    def _write(self, answers: list[Ready]) -> None:
+    def _parse(self, data: bytes, hits: Hits, started: float) -> None:
+        between = self._between
+        # uvicorn would end the timer with each request, and begin another one with each answer.
+        timer, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
+        super().data_received(data)
+        if not self._ready:
+            if timer is not None:
+                timer.cancel()
+            return
+        ready, self._ready = self._ready, []
+        if between and self._between and len(ready) == 1 and self.cycle is self._answering and self._asking is not None:
+            # What was read is this request, and nothing else.
+            hits.heads.learn(data, self._asking)
         default_headers = self.server_state.default_headers
-        if default_headers is not self._default_headers:
-            # They are another list each second, for the date in them.
-            self._default_headers = default_headers
-            self._front = b"".join(b"%s: %s\r\n" % header for header in default_headers)
-        parts: list[bytes] = []
-        for ready in answers:
-            parts += (STATUS_LINE[ready.status], self._front, ready.lines, ready.body)
-        if len(answers) == 1 and len(ready.body) > LEAST_APART:
-            self.transport.writelines((b"".join(parts[:3]), ready.body))
+        parts = [part for each in ready for part in (each.head(default_headers), each.body)]
+        self._write(parts, self._ready_bytes)
+        self._ready_bytes = 0
+        self.timeout_keep_alive_task = timer
+        self._end(ready, perf_counter() - started)
+
+    def _write(self, parts: Sequence[bytes], size: int) -> None:
+        if size > LEAST_APART:
+            self.transport.writelines(parts)
         else:
             self.transport.write(b"".join(parts))
 
-    def _end(self, answers: list[Ready], seconds: float, timer: TimerHandle | None) -> None:
+    def _is_free(self) -> bool:
+        # An earlier request may be under way, the client may be slow to read, or the connection about to close.
+        cycle = self.cycle
+        if cycle is not self._answering and not cycle.response_complete:
+            return False
+        return not (self.flow.write_paused or self.transport.is_closing())
+
+    def _answers(self, hits: Hits) -> bool:
+        self.end_head()
+        method = _METHODS.get(self.parser.get_method())
+        if method is None or self.parser.get_http_version() != "1.1":
+            return False
+        if self._ready_bytes > HIGH_WATER_LIMIT or not self._is_free():
+            return False
+        self._asking = hits.read(self.url, method, self.headers)
+        ready = hits.answer(self._asking) if self._asking is not None else None
+        if ready is None:
+            return False
+        self.cycle = self._answering
+        self._answering.response_complete = False
+        self._ready.append(ready)
+        self._ready_bytes += len(ready.body)
+        return True
+
+    def _end(self, answers: Sequence[Ready], seconds: float) -> None:
         for ready in answers:
             ready.tally.add(seconds)
         self.server_state.total_requests += len(answers)
         self._answering.response_complete = True
-        self.timeout_keep_alive_task = timer
-        if self.pipeline or timer is None or self.transport.is_closing():
+        if self.pipeline or self.timeout_keep_alive_task is None or self.transport.is_closing():
             # It counts one, and begins with the next request, or with the time that the client may keep silent.
             self.server_state.total_requests -= 1
             self.on_response_complete()

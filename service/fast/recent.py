@@ -1,43 +1,62 @@
 """Responses that were made a moment ago, to be sent again as they are."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from service.fast.asking import Form
 from service.responses import Header
 from service.tally import Tally
 
 MOST_RECENT = 8
-LONGEST_ASKED = 256
+LONGEST_FORM = 256
 """Bytes of request headers by which a response is found."""
 
-Asked = tuple[str, str, bytes | None, tuple[bytes, ...]]
-"""What a response depends on beside the answer: route, method, Accept-Encoding, values of If-None-Match."""
+
+class Ready:
+    """A response, and what counts it."""
+
+    __slots__ = ("_defaults", "_head", "body", "headers", "status", "tally")
+
+    def __init__(self, status: int, headers: Sequence[Header], body: bytes, tally: Tally) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.tally = tally
+        self._defaults: Sequence[Header] | None = None
+        self._head = b""
+
+    def head(self, defaults: Sequence[Header]) -> bytes:
+        """Return its head as HTTP/1.1 writes it, with the server's own `defaults`: another object when they change."""
+        if defaults is not self._defaults:
+            self._head = b"%s%s%s\r\n" % (STATUS_LINE[self.status], as_lines(defaults), as_lines(self.headers))
+            self._defaults = defaults
+        return self._head
 
 
-class Ready(NamedTuple):
-    """A response: `lines` are its header fields as HTTP/1.1 writes them, with the blank line that ends them."""
-
-    status: int
-    headers: Sequence[Header]
-    lines: bytes
-    body: bytes
-    tally: Tally
+def as_lines(headers: Sequence[Header]) -> bytes:
+    """Return header fields as HTTP/1.1 writes them."""
+    return b"".join(b"%s: %s\r\n" % header for header in headers)
 
 
 class Recent:
     """The responses made of one answer while it was `age` old and could be served for `ttl`, in whole seconds."""
 
-    __slots__ = ("_responses", "age", "get", "ttl")
+    __slots__ = ("_age", "_left", "_responses", "_ttl", "_until", "get")
 
     def __init__(self, age: int, ttl: int) -> None:
-        self.age = age
-        self.ttl = ttl
-        self._responses: dict[Asked, Ready] = {}
+        self._age, self._until = age, age + 1
+        self._ttl, self._left = ttl, ttl - 1
+        self._responses: dict[Form, Ready] = {}
         self.get = self._responses.get
-        """Return the response to what was asked; None where there is none."""
+        """Return the response of a form; None where there is none."""
 
-    def put(self, asked: Asked, ready: Ready) -> None:
+    def fits(self, age: float, left: float) -> bool:
+        """Tell whether they say what is right of an answer that is `age` old and has `left` seconds to go."""
+        return self._age <= age < self._until and self._left < left <= self._ttl
+
+    def put(self, form: Form, ready: Ready) -> None:
         """Keep a response, if it is of the few small ones."""
-        _, _, encoding, known = asked
-        if len(self._responses) < MOST_RECENT and len(encoding or b"") + sum(map(len, known)) <= LONGEST_ASKED:
-            self._responses[asked] = ready
+        size = len(form.encoding or b"") + sum(map(len, form.known))
+        if len(self._responses) < MOST_RECENT and size <= LONGEST_FORM:
+            self._responses[form] = ready

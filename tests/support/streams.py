@@ -145,7 +145,12 @@ def _with_tags(head: bytes, target: bytes) -> bytes:
 
 @st.composite
 def conversations(draw: st.DrawFn) -> list[Step]:
-    """Some requests in a row, perhaps damaged, in pieces, with other things between the pieces."""
+    """Some requests in a row, perhaps damaged, in pieces, with other things between the pieces.
+
+    Among these are whole requests that have come before, wherever the pieces may have left off.
+    """
+    usual = draw(st.lists(PLAIN_REQUESTS, max_size=2))
+    others = st.one_of(OTHER_STEPS, st.sampled_from(usual)) if usual else OTHER_STEPS
     sent = b"".join(draw(st.lists(requests(), min_size=1, max_size=6)))
     if draw(st.integers(0, 3)) == 3:
         place = draw(st.integers(0, len(sent)))
@@ -153,10 +158,10 @@ def conversations(draw: st.DrawFn) -> list[Step]:
     if draw(st.integers(0, 7)) == 7:
         sent = sent[: draw(st.integers(0, len(sent)))]
     cuts = sorted(draw(st.lists(st.integers(0, len(sent)), max_size=draw(st.sampled_from([0, 1, 5])))))
-    steps: list[Step] = []
+    steps: list[Step] = [*usual, *usual]
     for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True):
         steps.append(sent[start:end])
-        steps += draw(st.lists(OTHER_STEPS, max_size=2))
+        steps += draw(st.lists(others, max_size=2))
     return steps
 
 
