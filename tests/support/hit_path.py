@@ -1,7 +1,8 @@
 """The API without servers: what L1 has is answered, every load fails at once, and time stands still."""
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,14 +14,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from coherence.changes import Bump, Change
 from coherence.coherence import Coherence
 from coherence.entry import Entry, etag_of
+from coherence.keys import Scalar
 from service.app import create_app
+from service.database import Database
 from service.fast.application import Application
 from service.fast.protocol import HITS, Protocol
 from service.links import page_end
 from service.protocol import LimitedProtocol
 from service.queries import ANOMALIES, ANOMALY, TRANSACTIONS
 from service.questions import Question
-from tests.support.api import settings_for
+from tests.support.api import ANALYST_KEY, settings_for
 from tests.support.clocks import HandClock
 from tests.support.connections import Connection
 
@@ -41,6 +44,11 @@ BODIES: Mapping[str, tuple[Question, bytes, str, bytes]] = {
     "/api/v1/transactions/acc%201?limit=5": (TRANSACTIONS, b"limit=5", "acc 1", b'{"transactions":[]}'),
 }
 """By target: what it asks, and the answer that is cached."""
+
+SMALL = "/api/v1/anomalies?limit=2"
+LARGE = "/api/v1/anomalies"
+MISSING = "/api/v1/anomalies?limit=3"
+"""The last one is not among them."""
 
 
 class Side:
@@ -123,3 +131,27 @@ def fast_protocol() -> Side:
 def etag_of_target(target: str) -> bytes:
     """Return the tag of the answer to a target of BODIES, and another's for any other."""
     return etag_of(BODIES[target][-1] if target in BODIES else b"").encode()
+
+
+def request(target: str = SMALL, *, method: str = "GET", key: str = ANALYST_KEY, version: str = "1.1") -> bytes:
+    """Return a request's bytes."""
+    return f"{method} {target} HTTP/{version}\r\nhost: x\r\nx-api-key: {key}\r\n\r\n".encode()
+
+
+class HeldUp:
+    """Loads that answer when they are told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._may_end = asyncio.Event()
+
+        async def rows(_: Database, sql: str, parameters: Mapping[str, Scalar]) -> Sequence[tuple[Any, ...]]:
+            del sql, parameters
+            await self._may_end.wait()
+            return []
+
+        monkeypatch.setattr(Database, "rows", rows)
+
+    async def release(self, connection: Connection) -> bytes:
+        """Let them answer; return what the client gets in all."""
+        self._may_end.set()
+        return await connection.end()

@@ -2,20 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from coherence.keys import Scalar
-from service.database import Database
 from tests.support.api import ADMIN_KEY, ANALYST_KEY
-from tests.support.connections import HIGH_WATER, Connection
-from tests.support.hit_path import BODIES, Side, fast_protocol
-
-SMALL = "/api/v1/anomalies?limit=2"
-LARGE = "/api/v1/anomalies"
-MISSING = "/api/v1/anomalies?limit=3"
+from tests.support.connections import HIGH_WATER
+from tests.support.hit_path import BODIES, LARGE, MISSING, SMALL, HeldUp, Side, fast_protocol, request
 
 
 @pytest.fixture
@@ -25,30 +18,6 @@ def side() -> Side:
     side.fill()
     side.teach()
     return side
-
-
-def request(target: str = SMALL, *, method: str = "GET", key: str = ANALYST_KEY, version: str = "1.1") -> bytes:
-    """Return a request's bytes."""
-    return f"{method} {target} HTTP/{version}\r\nhost: x\r\nx-api-key: {key}\r\n\r\n".encode()
-
-
-class HeldUp:
-    """Loads that answer when they are told to."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._may_end = asyncio.Event()
-
-        async def rows(_: Database, sql: str, parameters: Mapping[str, Scalar]) -> Sequence[tuple[Any, ...]]:
-            del sql, parameters
-            await self._may_end.wait()
-            return []
-
-        monkeypatch.setattr(Database, "rows", rows)
-
-    async def release(self, connection: Connection) -> bytes:
-        """Let them answer; return what the client gets in all."""
-        self._may_end.set()
-        return await connection.end()
 
 
 @pytest.fixture
@@ -157,7 +126,7 @@ async def test_each_hit_gives_the_client_the_whole_time_again(side: Side) -> Non
     await connection.end()
 
 
-@pytest.mark.parametrize("together", [20, 2])
+@pytest.mark.parametrize("together", [20, 2, 1])
 async def test_no_more_is_written_than_a_slow_client_reads(side: Side, together: int) -> None:
     """Answers do not pile up, and all of them come when they are read."""
     connection = side.connect()
