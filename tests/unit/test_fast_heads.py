@@ -147,4 +147,16 @@ async def test_what_else_came_with_a_request_is_not_forgotten(side: Side, rest: 
         connection.wire.arrive(request()[30:] if len(rest) == 30 else b"")
         await connection.settle()
         answers = await held_up.release(connection)
-        assert answers.count(b"HTTP/1.1 ") == 2
+        assert answers.count(OK) == 2
+
+
+async def test_the_end_of_a_request_is_none(side: Side) -> None:
+    """However often it came, and was the end of one that was a hit."""
+    for _ in range(3):
+        connection = side.connect()
+        connection.wire.arrive(request()[:40])
+        connection.wire.arrive(request()[40:])
+        assert (await connection.end()).startswith(OK)
+    connection = side.connect()
+    connection.wire.arrive(request()[40:])
+    assert (await connection.end()).startswith(b"HTTP/1.1 400 ")
