@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,6 +25,7 @@ from coherence.tasks import end
 from service.assets import TYPES, Asset
 from service.auth import Authentication, admin_only
 from service.boundary import Boundary, unrouted
+from service.console.console import Console
 from service.cors import Cors
 from service.database import Database
 from service.fast.application import Application
@@ -39,14 +39,15 @@ from service.multiprocess import share_metrics
 from service.negotiation import Negotiation
 from service.openapi.document import as_json
 from service.openapi.paths import OPENAPI
-from service.pages import PAGES
+from service.pages import DOCS
 from service.presence import Describe, LatestApplied
+from service.protocol import LEAVING
 from service.queries import ANOMALIES, ANOMALY, NAMESPACES, QUESTIONS, TRANSACTIONS
 from service.questions import Question
 from service.rereading import Rereading
 from service.routes.cached import Cached
 from service.routes.changes import Invalidate, SetStatus
-from service.routes.explain import Explain
+from service.routes.explain import Explain, ExplainKey
 from service.routes.operations import Exposition, Livez, Readyz, Stats
 from service.routes.resource import Resource
 from service.settings import ServiceSettings
@@ -74,6 +75,7 @@ def create_app(
         metrics(event)
         if type(event) is events.Invalidated:
             applied.note(event)
+            console.feed.note(event)
         if type(event) is not events.Hit:
             journal(event)
 
@@ -115,8 +117,12 @@ def create_app(
         )
 
     anomalies = cached(ANOMALIES, settings.cache_ttl_anomalies)
-    warm_queries = [ANOMALIES.ask(text, "") for text in settings.warm_query_strings] if settings.cache_enabled else []
-    warming = Warming(warm_queries, cached=anomalies, coherence=coherence, timeout=settings.warm_timeout_seconds)
+    warming = Warming(
+        [ANOMALIES.ask(text, "") for text in settings.warm_query_strings] if settings.cache_enabled else [],
+        cached=anomalies,
+        coherence=coherence,
+        timeout=settings.warm_timeout_seconds,
+    )
     supervision = Supervision(on_failure)
     health = Health(
         coherence=coherence,
@@ -129,27 +135,31 @@ def create_app(
         "GET": cached(ANOMALY, settings.cache_ttl_anomalies),
         "PUT": SetStatus(coherence=coherence, database=database),
     }
+    describe = Describe(
+        coherence=coherence, applied=applied, traffic=lambda: metrics.traffic(coherence), clock=monotonic
+    )
+    console = Console(coherence=coherence, health=health, describe=describe, clock=monotonic)
     resources = [
         Resource(ANOMALIES.path, {"GET": anomalies}),
         Resource(ANOMALY.path, anomaly),
         Resource(TRANSACTIONS.path, {"GET": cached(TRANSACTIONS, settings.cache_ttl_short)}),
         Resource("/api/v1/cache/stats", {"GET": Stats(coherence)}),
         Resource("/api/v1/cache/explain", {"GET": admin_only(Explain(ANOMALIES, coherence=coherence))}),
+        Resource("/api/v1/cache/explain/{key}", {"GET": admin_only(ExplainKey(coherence=coherence))}),
         Resource("/api/v1/cache/invalidate", {"POST": admin_only(Invalidate(coherence=coherence))}),
         Resource("/livez", {"GET": Livez()}),
         Resource("/readyz", {"GET": Readyz(health)}),
         Resource("/metrics", {"GET": Exposition(metrics, coherence=coherence, database=database)}),
         Resource(OPENAPI, {"GET": Asset(as_json, TYPES["json"])}),
-        *chain.from_iterable(page.resources() for page in PAGES),
+        *DOCS.resources(),
+        *(console.resources() if settings.console == "on" else ()),
     ]
 
     announcer = Announcer(
         coherence.redis,
         coherence.names,
         timeout=coherence.redis_timeout,
-        describe=Describe(
-            coherence=coherence, applied=applied, traffic=lambda: metrics.traffic(coherence), clock=monotonic
-        ),
+        describe=describe,
         failed=lambda reason: observe(events.Operated("presence", 0.0, reason)),
     )
 
@@ -164,24 +174,30 @@ def create_app(
         servers = AsyncExitStack()
         supervision.watch(await servers.enter_async_context(database.running()))
         supervision.watch(await servers.enter_async_context(coherence.running()))
-        sampling = asyncio.create_task(sample(), name="sampling")
-        announcing = asyncio.create_task(announcer.run(), name="announcing")
+        tasks = [
+            asyncio.create_task(sample(), name="sampling"),
+            asyncio.create_task(announcer.run(), name="announcing"),
+            asyncio.create_task(console.feed.run(), name="consoles"),
+        ]
+        for task in tasks:
+            supervision.watch(task)
         warming_up = asyncio.create_task(warming.run(), name="warming")
-        supervision.watch(sampling)
-        supervision.watch(announcing)
         supervision.watch(warming_up, may_end=True)
         try:
             yield
         finally:
             supervision.stop()
-            await end(sampling, announcing, warming_up)
+            await end(*tasks, warming_up)
             await close(servers)
             metrics.hand_over()
             journal.flush()
 
     app = Application(
         hits,
-        shared={HITS: hits} if settings.http_fast_path == "auto" and _uvicorn_is_known() else {},
+        shared={
+            LEAVING: console.feed.close,
+            **({HITS: hits} if settings.http_fast_path == "auto" and _uvicorn_is_known() else {}),
+        },
         routes=[resource.route() for resource in resources],
         middleware=[
             *([Middleware(Cors, origins=settings.origins)] if settings.origins else []),

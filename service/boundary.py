@@ -17,6 +17,9 @@ UNMATCHED = "unmatched"
 TEMPLATE = "anomaly_cache.template"
 """Where in an ASGI scope the template of the request's route stands."""
 
+ANSWERED = "anomaly_cache.answered"
+"""Where in it stands when the answer was there (as `perf_counter` has it), for one that goes on without end."""
+
 CLIENT_WENT = 499
 """What nginx logs where a client does not wait for its answer."""
 
@@ -60,7 +63,8 @@ class Boundary:
             await self._problem_of(scope, error).send(scope, watched)
         finally:
             code = status or HTTPStatus.INTERNAL_SERVER_ERROR
-            self._count(scope.get(TEMPLATE, UNMATCHED), scope["method"], code, perf_counter() - started)
+            seconds = scope.get(ANSWERED, perf_counter()) - started
+            self._count(scope.get(TEMPLATE, UNMATCHED), scope["method"], code, seconds)
 
     def _problem_of(self, scope: Scope, error: Exception) -> Problem:
         if isinstance(error, Problem):

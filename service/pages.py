@@ -63,4 +63,30 @@ DOCS = Page(
     ),
 )
 
-PAGES = (DOCS,)
+CONSOLE = Page(
+    "/console",
+    "What the cache does, live, for admins",
+    "service.console.static",
+    (
+        "console.html",
+        "console.css",
+        "anomalies.js",
+        "api.js",
+        "app.js",
+        "changes.js",
+        "charts.js",
+        "dom.js",
+        "format.js",
+        "hottest.js",
+        "latency.js",
+        "overview.js",
+        "processes.js",
+        "stream.js",
+        "traffic.js",
+        "uPlot.LICENSE.txt",
+        "uPlot.esm.js",
+        "uPlot.min.css",
+    ),
+)
+
+PAGES = (DOCS, CONSOLE)

@@ -8,6 +8,8 @@ from service.problems import Problem
 
 HEAD_LIMIT = 32 * 1024
 URL_LIMIT = 8 * 1024
+LEAVING = "anomaly_cache.leaving"
+"""Where in the lifespan's state stands what is called when the server stops: answers without end have to end then."""
 
 
 class Refused(Exception):  # noqa: N818 - it names what became of the request
@@ -57,6 +59,13 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refusal = _head_too_large()
             raise Refused
         self._in_head = False
+
+    def shutdown(self) -> None:
+        """The server stops, and waits for the answers that are under way."""
+        leaving = self.app_state.get(LEAVING)
+        if leaving is not None:
+            leaving()
+        super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, and close the connection."""

@@ -143,6 +143,10 @@ class ServiceSettings(CoherenceSettings):
         description="The origins whose pages may use the API, parted by commas, as in https://ui.example.com; `*` for "
         "all of them. Default: none.",
     )
+    console: Literal["on", "off"] = Field(
+        "on",
+        description="Whether there is a page at /console that shows what the cache does. It asks for an admin's key.",
+    )
     warm_queries: str = Field(
         "limit=100&offset=0&status=NEW limit=100&offset=0&min_score=0.8",
         description="Query strings of /api/v1/anomalies to load into the cache at start, parted by blanks; "

@@ -56,6 +56,7 @@ KINDS: Mapping[str, Kind] = {
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's line and headers are over 32 KiB."
     ),
     "internal-error": Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "A fault of the server's; its log has it."),
+    "console-busy": Kind(_503, "Too many consoles are open, or the process is about to stop."),
     "overloaded": Kind(_503, "Too many loads wait for Postgres."),
     "database-unavailable": Kind(_503, "Postgres cannot be reached, or hangs."),
     "database-not-ready": Kind(_503, "Its tables, or the role's rights, are missing."),

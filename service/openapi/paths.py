@@ -4,8 +4,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.assets import TYPES
 from service.auth import Role
+from service.console.stream import EVENTS
 from service.health import Report
 from service.openapi.errors import errors
+from service.openapi.headers import answered
 from service.openapi.operations import ANYBODY, answer, asset, body, listing, lookup, only, operation, page
 from service.openapi.schemas import Object, parameters
 from service.pages import PAGES
@@ -23,7 +25,7 @@ _WRITING = ("database-unavailable", "database-not-ready", "database-read-only", 
 
 def paths() -> Object:
     """Return them all; each operation has a name of its own: its method and its path."""
-    found = _questions() | _cache() | _health() | _about()
+    found = _questions() | _cache() | _console() | _health() | _about()
     for path, methods in found.items():
         for method, described in methods.items():
             described["operationId"] = _id(method, path)
@@ -89,6 +91,19 @@ def _cache() -> Object:
                 },
             )
         },
+        "/api/v1/cache/explain/{key}": {
+            "get": operation(
+                "cache",
+                "Why the answer under a cache key is served, or is not",
+                "Of those that the process which answers has in its memory.",
+                security=only(Role.ADMIN),
+                parameters=[{"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}],
+                responses={
+                    "200": answer("What this process knows of it.", CacheExplanation),
+                    **errors("unauthorized", "forbidden", "not-found"),
+                },
+            )
+        },
         "/api/v1/cache/invalidate": {
             "post": operation(
                 "cache",
@@ -101,6 +116,24 @@ def _cache() -> Object:
                 },
             )
         },
+    }
+
+
+def _console() -> Object:
+    events = {
+        "description": "Server-sent events: `state` each second, and `changes` as they come.",
+        "headers": answered("Cache-Control"),
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+    return {
+        EVENTS: {
+            "get": operation(
+                "console",
+                "What the console shows, for as long as the client reads",
+                security=only(Role.ADMIN),
+                responses={"200": events, **errors("unauthorized", "forbidden", "console-busy")},
+            )
+        }
     }
 
 

@@ -12,6 +12,7 @@ from coherence.explain import Explanation, Judgement
 from coherence.history import Affecting
 from coherence.keys import Scalar
 from coherence.rows import RowChange
+from service.problems import not_found
 from service.questions import Question
 from service.responses import JSON, NO_STORE, respond
 
@@ -87,6 +88,21 @@ class Explain:
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer a GET. Raises the 422 Problem for what the list would refuse."""
         explanation = await self._coherence.explain(self._question.ask(scope["query_string"], ""))
+        await respond(scope, send, 200, [JSON, NO_STORE], json.dumps(asdict(_shown(explanation))).encode())
+
+
+class ExplainKey:
+    """The ASGI handler: the answer is named by its cache key, and is one that this process has."""
+
+    def __init__(self, *, coherence: Coherence) -> None:
+        self._coherence = coherence
+
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+        """Answer a GET. Raises the 404 Problem."""
+        kept = self._coherence.l1.get(scope["path_params"]["key"])
+        if kept is None:
+            raise not_found("this process has no answer under this cache key")
+        explanation = await self._coherence.explain(kept.entry.query)
         await respond(scope, send, 200, [JSON, NO_STORE], json.dumps(asdict(_shown(explanation))).encode())
 
 

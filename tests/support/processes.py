@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 
 ANALYST_KEY = "analyst-key-of-the-tests"
 ADMIN_KEY = "admin-key-of-the-tests!!"
-SETTINGS = ("DATABASE_", "DB_", "REDIS_", "CACHE_", "API_", "LISTENER_", "WARM_", "LOG_", "PUT_", "PG")
+SETTINGS = ("CONSOLE", "DATABASE_", "DB_", "REDIS_", "CACHE_", "API_", "LISTENER_", "WARM_", "LOG_", "PUT_", "PG")
 
 
 class Program:
