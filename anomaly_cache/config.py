@@ -5,34 +5,39 @@ from pathlib import Path
 
 import click
 from dotenv import dotenv_values
+from pydantic import SecretStr
 
-from anomaly_cache.masking import masked
+from anomaly_cache.admin import AdminSettings
+from anomaly_cache.masking import HIDDEN, masked
 from coherence.settings import CoherenceSettings, SettingsError
 from listener.settings import ListenerSettings
 from service.settings import ServiceSettings
 
 PROGRAMS: dict[str, type[CoherenceSettings]] = {"api": ServiceSettings, "listener": ListenerSettings}
+READERS: dict[str, type[CoherenceSettings]] = {**PROGRAMS, "commands": AdminSettings}
+"""Who reads settings; the commands are `migrate`, `seed`, `audit` and `invalidate`."""
 
 
 @click.command()
 @click.option(
     "--for",
     "wanted",
-    type=click.Choice(sorted(PROGRAMS)),
-    help="Only the settings of this program; a machine that runs only listeners needs no API keys.",
+    type=click.Choice(sorted(READERS)),
+    help="Only the settings of this program, or of migrate, seed, audit and invalidate; a machine that runs only "
+    "listeners needs no API keys.",
 )
 def config(wanted: str | None) -> None:
-    """Print the settings that the API and the listener would start with here.
+    """Print the settings that the API, the listener and the other commands would start with here.
 
     A line for each variable: its name, its value, and where the value is from (env, .env or default). Passwords and
     keys are hidden, those within URLs too. Nothing is connected to.
 
     \b
     Exit codes:
-      0  both programs could start with these settings
+      0  all of them could start with these settings
       2  a setting is missing or wrong; a line for each says what
     """  # noqa: D301 - click wants the character
-    names = [wanted] if wanted else list(PROGRAMS)
+    names = [wanted] if wanted else list(READERS)
     loaded, complaints = load_all(names)
     if complaints:
         raise WrongSettingsError(complaints)
@@ -56,7 +61,7 @@ def load_all(names: list[str]) -> tuple[dict[str, CoherenceSettings], str]:
     complaints: dict[str, list[str]] = {}
     for name in names:
         try:
-            loaded[name] = PROGRAMS[name].load()
+            loaded[name] = READERS[name].load()
         except SettingsError as error:
             for line in str(error).splitlines():
                 complaints.setdefault(line, []).append(name)
@@ -78,7 +83,7 @@ def sections(loaded: dict[str, CoherenceSettings]) -> list[tuple[str, list[tuple
     """Return rows of name, value and source: those that all programs share first, then each program's own."""
     fields = {name: list(type(settings).model_fields) for name, settings in loaded.items()}
     shared = [field for field in next(iter(fields.values())) if all(field in each for each in fields.values())]
-    found = [(" and ".join(loaded), next(iter(loaded.values())), shared)]
+    found = [(", ".join(loaded), next(iter(loaded.values())), shared)]
     for name, settings in loaded.items():
         found.append((name, settings, [field for field in fields[name] if field not in shared]))
     return [(title, [_row(settings, field) for field in names]) for title, settings, names in found if names]
@@ -89,7 +94,9 @@ def _row(settings: CoherenceSettings, field: str) -> tuple[str, str, str]:
     value = getattr(settings, field)
     if value is None:
         value = _implied(settings, field)
-    return name, masked(value), source(name)
+    # A password may look like anything, a URL or a list of keys too.
+    secret = field.endswith("_password") and isinstance(value, SecretStr)
+    return name, HIDDEN if secret else masked(value), source(name)
 
 
 def _implied(settings: CoherenceSettings, field: str) -> object:

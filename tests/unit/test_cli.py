@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from anomaly_cache.cli import COMMANDS, main
+from coherence.settings import CoherenceSettings
 
 SETTINGS = {
     "DATABASE_URL": "postgresql://app:database-secret@db/shop",
@@ -119,6 +120,20 @@ def test_config_for_a_listener_needs_no_api_keys() -> None:
     assert result.exit_code == 0, result.output
     assert "LISTENER_HEALTH_PORT" in result.output
     assert "API_KEYS" not in result.output
+
+
+def test_config_shows_every_setting_that_there_is() -> None:
+    """Nothing is read that it does not list, and no password shows, whatever it looks like."""
+    passwords = {"API_DB_PASSWORD": "se=cret", "LISTENER_DB_PASSWORD": "se://cret", "REDIS_PASSWORD": "se=cret,se=cret"}
+    result = run("config", **passwords)
+    assert result.exit_code == 0, result.output
+    shown = {line.split()[0]: line.split(maxsplit=2)[-1] for line in result.output.splitlines() if line[:1].isupper()}
+    every = [kind for kind in CoherenceSettings.__subclasses__() if not kind.__module__.startswith("tests")]
+    assert set(shown) == {field.upper() for settings in every for field in settings.model_fields}
+    assert {shown[name] for name in passwords} == {"********"}
+    alone = run("config", "--for", "commands", API_KEYS="")
+    assert "API_DB_PASSWORD" in alone.output
+    assert "LISTENER_HEALTH_PORT" not in alone.output
 
 
 def test_an_unreadable_env_file_is_named(tmp_path: Path) -> None:
