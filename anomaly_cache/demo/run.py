@@ -8,7 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from anomaly_cache.admin import AdminError
 from anomaly_cache.demo import database
+from anomaly_cache.demo.errors import DemoError
 from anomaly_cache.demo.follow import Follower, describe
 from anomaly_cache.demo.programs import Program, died, make_listener, make_replica, stop, until_ready
 from anomaly_cache.demo.screen import say, show, width
@@ -88,7 +90,11 @@ class Demo:
         say(f"Starting Postgres and Valkey in {shortened(self._state)} …")
         servers = self._servers = make_servers(self._state, secrets)
         servers.start()
-        await database.prepare(servers.postgres, secrets, self._options.rows)
+        try:
+            await database.prepare(servers.postgres, secrets, self._options.rows)
+        except AdminError as error:
+            # Such as a full disk, of which the connection says no more than that it broke.
+            raise DemoError(f"{error}\nPostgres' own last lines:\n{servers.postgres.child.last_lines()}") from error
         replicas = await self._start_programs(servers, secrets)
         say(f"Ready after {time.monotonic() - began:.1f} s.")
         places = Places(self._state, [each.url for each in replicas], self._programs[0].url, servers)

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -25,15 +26,19 @@ NONE_OF_ITS_BUSINESS = {
 }
 """An environment in which other systems have their settings."""
 STOP_SECONDS = 30.0
+THIS = (sys.executable, "-m", "anomaly_cache")
 
 
 class RunningDemo:
-    """One run of the demo, with its output in a file."""
+    """One run of the demo, with its output in a file; of this checkout's, unless `program` is another one."""
 
-    def __init__(self, state: Path, *arguments: str, log: Path) -> None:
+    def __init__(self, state: Path, *arguments: str, log: Path, program: Sequence[str | Path] = THIS) -> None:
         self.state = state
-        command = [sys.executable, "-m", "anomaly_cache", "demo", "--state", str(state), "--rows", "500", *arguments]
-        self.child = Child("demo", command, log=log, environment={**clean_environment(), **NONE_OF_ITS_BUSINESS})
+        command = [*program, "demo", "--state", state, "--rows", "500", *arguments]
+        environment = {**clean_environment(), **NONE_OF_ITS_BUSINESS}
+        if program is not THIS:
+            environment.pop("PYTHONPATH", None)
+        self.child = Child("demo", command, log=log, environment=environment)
         self.family: list[psutil.Process] = []
 
     @property
