@@ -200,7 +200,7 @@ def create_app(
         },
         routes=[resource.route() for resource in resources],
         middleware=[
-            *([Middleware(Cors, origins=settings.origins)] if settings.origins else []),
+            *([Middleware(Cors, origins=settings.origins, count=metrics.requests.count)] if settings.origins else []),
             Middleware(Boundary, count=metrics.requests.count),
             Middleware(Authentication, keys=keys),
         ],

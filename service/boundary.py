@@ -31,10 +31,14 @@ async def unrouted(_: Request, error: Exception) -> Response:
     raise error
 
 
-class Boundary:
-    """ASGI middleware. `count(route template, method, status, seconds)` is called once a request."""
+Count = Callable[[str, str, int, float], None]
+"""Called once a request: `count(route template, method, status, seconds)`."""
 
-    def __init__(self, app: ASGIApp, count: Callable[[str, str, int, float], None]) -> None:
+
+class Boundary:
+    """ASGI middleware that counts."""
+
+    def __init__(self, app: ASGIApp, count: Count) -> None:
         self._app = app
         self._count = count
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger("service")

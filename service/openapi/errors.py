@@ -38,6 +38,7 @@ _503 = HTTPStatus.SERVICE_UNAVAILABLE
 KINDS: Mapping[str, Kind] = {
     "malformed-json": Kind(_400, "The body is not JSON."),
     "malformed-request": Kind(_400, "The request is not HTTP."),
+    "preflight-refused": Kind(_400, "A page of another origin asks for what it may not."),
     "unauthorized": Kind(_401, "There is no API key, an unknown one, or several."),
     "forbidden": Kind(_403, "The key's role may not do this."),
     "not-found": Kind(_404, "There is nothing with this id, or at this path."),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 import httpx2
 import pytest
 
-from tests.support.api import ANOMALIES, caching, settings_for
+from tests.support.api import ANOMALIES, caching, metric, settings_for
 
 PAGE = "https://ui.example.com"
 OTHER = "https://other.example.com"
@@ -30,7 +30,7 @@ async def stranger(filled_url: str, redis_url: str, cache_prefix: str) -> AsyncI
 
 
 async def test_a_page_of_an_allowed_origin_may_ask(stranger: httpx2.AsyncClient) -> None:
-    """With its key and its generation, which take a preflight; that has no key itself."""
+    """With its key and its generation, which take a preflight; that has no key itself. It is counted."""
     asked = preflight(PAGE, Method="PUT", Headers="content-type,x-api-key,cache-generation")
     response = await stranger.options(f"{ANOMALIES}/a-0001", headers=asked)
     assert response.status_code == 200
@@ -43,6 +43,12 @@ async def test_a_page_of_an_allowed_origin_may_ask(stranger: httpx2.AsyncClient)
     ):
         response = await stranger.options(ANOMALIES, headers=refused)
         assert response.status_code == 400
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["type"].endswith(":preflight-refused")
+    counted = (await stranger.get("/metrics")).text
+    for status, times in (("200", 1), ("400", 3)):
+        sample = f'http_requests_total{{method="OPTIONS",route="preflight",status="{status}"}}'
+        assert metric(counted, sample) == times
     assert allowed((await stranger.options(ANOMALIES, headers=preflight(OTHER, Method="GET"))).headers) is None
 
 

@@ -65,7 +65,7 @@ def test_every_method_of_every_route_is_there(described: dict[str, Any], app: St
 
 
 def test_all_that_is_referred_to_is_there_and_the_other_way_round(described: dict[str, Any]) -> None:
-    """No component is of no use, but for the 405, which no method of a path answers."""
+    """No component is of no use, but for what no method of a path answers: a 405, and the error of an OPTIONS."""
     there = {f"#/components/{kind}/{name}" for kind, parts in described["components"].items() for name in parts}
     named = set(references(described))
     assert named <= there
@@ -73,6 +73,7 @@ def test_all_that_is_referred_to_is_there_and_the_other_way_round(described: dic
         "#/components/securitySchemes/ApiKey",
         "#/components/headers/Allow",
         "#/components/examples/method-not-allowed",
+        "#/components/examples/preflight-refused",
     }
 
 
