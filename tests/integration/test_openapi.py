@@ -15,7 +15,7 @@ EXAMPLES = os.environ.get("SCHEMATHESIS", "")
 """Requests to draw for each operation, beside those that are always made: SCHEMATHESIS=1000 for a long night."""
 
 
-@pytest.mark.timeout(120 + 20 * int(EXAMPLES or 0))
+@pytest.mark.timeout(300 + 20 * int(EXAMPLES or 0))
 async def test_the_api_is_what_it_says(programs: Programs, environment: dict[str, str]) -> None:
     """No request that the description allows is refused, none that it forbids is taken, every answer is in it."""
     await programs.listener(wait=True, **environment)
