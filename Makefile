@@ -50,13 +50,14 @@ bench-hit-rate: ## Measure the hit rate under writes, on an idle machine; takes 
 	@scripts/environment dev
 	$(BIN)/python -m bench.hit_rate $(ARGS)
 
-check: ## Lint, formatting, types, import directions, the lock
+check: ## Lint, formatting, types, import directions, the lock, what is depended on
 	@scripts/environment dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	scripts/lock --check
+	scripts/audit
 
 format: ## Put the code into its one form
 	@scripts/environment dev
