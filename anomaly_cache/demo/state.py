@@ -14,6 +14,7 @@ import anomaly_cache
 from anomaly_cache.demo.errors import DemoError
 
 STATE, LOCK = "state.json", "lock"
+PSQL, SERVICE, ENVIRONMENT = "psql", "pg_service.conf", "env"
 
 
 def _password() -> str:
@@ -90,7 +91,7 @@ def forget(*directories: Path) -> None:
         for name in ("postgres", "valkey", "logs"):
             if (directory / name).exists():
                 shutil.rmtree(directory / name)
-        for name in (STATE, "psql", "pg_service.conf"):
+        for name in (STATE, PSQL, SERVICE, ENVIRONMENT):
             (directory / name).unlink(missing_ok=True)
 
 

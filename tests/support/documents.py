@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.compose_file import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("bench/**/*.md")])
 
 _FENCE = re.compile(r" {0,3}```(?P<language>[\w-]*) *")
 _HEADING = re.compile(r"#{1,6} +(?P<text>.*?) *#*")
@@ -17,11 +17,12 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 @dataclass(slots=True)
 class Block:
-    """A fenced block of code: its language, the anchor of the section that it stands in, and its lines."""
+    """A fenced block of code: its language, the anchor of its section, its lines, and the number of its first one."""
 
     language: str
     section: str
     lines: list[str] = field(default_factory=list)
+    number: int = field(default=0, compare=False)
 
     @property
     def text(self) -> str:
@@ -58,12 +59,13 @@ def read(path: Path) -> Document:
     """Read a Markdown file."""
     document = Document(path)
     inside = False
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         fence = _FENCE.fullmatch(line)
         if fence is not None:
             inside = not inside
             if inside:
-                document.blocks.append(Block(fence["language"], document.anchors[-1] if document.anchors else ""))
+                section = document.anchors[-1] if document.anchors else ""
+                document.blocks.append(Block(fence["language"], section, number=number + 1))
         elif inside:
             document.blocks[-1].lines.append(line)
         else:

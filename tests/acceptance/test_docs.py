@@ -1,0 +1,64 @@
+"""Every command and block of code of the documentation, run as a reader would, beside a real demo."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from anomaly_cache.servers.ports import free_port
+from tests.support.demos import RunningDemo, shell
+from tests.support.documents import PAGES, read
+from tests.support.page_shell import PageShell
+from tests.support.processes import clean_environment
+from tests.support.steps import name_of, steps_of
+from tests.support.tools import tool
+
+PREPARED = """
+CREATE TABLE events (at date NOT NULL) PARTITION BY RANGE (at);
+"""
+"""What the pages' readers have in their database besides."""
+
+
+@pytest.fixture
+async def demo(server_directory: Path, tmp_path: Path) -> AsyncIterator[RunningDemo]:
+    """The demo, for all pages."""
+    made = RunningDemo(server_directory / "docs-demo", "--port", str(free_port()), log=tmp_path / "demo.log")
+    await made.start()
+    yield made
+    assert await made.stop() == 0
+
+
+async def environment_of(demo: RunningDemo) -> dict[str, str]:
+    """Return what a reader's shell has who has read the demo's variables, and knows its passwords."""
+    said = await shell(f". {demo.state}/env && env -0")
+    variables = dict(line.split("=", 1) for line in said.split("\0") if line)
+    passwords = json.loads((demo.state / "state.json").read_text())
+    return {
+        **{name: variables[name] for name in variables.keys() - clean_environment().keys() | {"PATH"}},
+        "API_DB_PASSWORD": passwords["api"],
+        "LISTENER_DB_PASSWORD": passwords["listener"],
+        "REDIS_PASSWORD": passwords["redis"],
+    }
+
+
+@pytest.mark.timeout(400)
+async def test_every_block_of_every_page(demo: RunningDemo, tmp_path: Path, subtests: pytest.Subtests) -> None:
+    """Pasted one after the other, a page's blocks succeed, and print what the page shows; … may be anything."""
+    tool("redis-cli")
+    variables = await environment_of(demo)
+    ports = {
+        port: variables[name].rpartition(":")[2]
+        for port, name in {"8000": "API", "8001": "API2", "8081": "LISTENER"}.items()
+    }
+    await shell(f"{demo.state}/psql --quiet -c '{PREPARED}'")
+    for page in PAGES:
+        directory = tmp_path / name_of(page).replace("/", "-")
+        directory.mkdir()
+        with subtests.test(page=name_of(page)):
+            steps = steps_of(read(page))
+            if not steps:
+                continue
+            async with PageShell(directory, demo.state, variables, ports) as reader:
+                for step in steps:
+                    await reader.do(step)

@@ -1,0 +1,112 @@
+"""A shell in which a test does what a page says, block by block, as a reader would paste them."""
+
+import asyncio
+import os
+import re
+import shlex
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from anomaly_cache.servers.ports import free_port
+from tests.support.compose_file import ROOT
+from tests.support.steps import Step
+from tests.support.waiting import eventually
+
+STAND_INS = Path(__file__).with_suffix(".bash")
+STEP_SECONDS = 60.0
+_END = b"\x1e"
+
+
+class PageShell:
+    """A bash beside a running demo, in a directory that looks like a checkout; `async with` ends it.
+
+    `ports` says where the pages' own addresses are here: `localhost:8000`, say, may be another port.
+    """
+
+    def __init__(self, directory: Path, demo: Path, variables: Mapping[str, str], ports: Mapping[str, str]) -> None:
+        self._directory = directory
+        self._demo = demo
+        self._variables = variables
+        self._ports = dict(ports)
+
+    async def __aenter__(self) -> Self:
+        for entry in ROOT.iterdir():
+            if not entry.name.startswith(".") or entry.name == ".env.example":
+                (self._directory / entry.name).symlink_to(entry)
+        (self._directory / ".demo").symlink_to(self._demo)
+        free = {f"FREE_PORT_{number}": str(free_port()) for number in (1, 2)}
+        self._process = await asyncio.create_subprocess_exec(
+            "bash",
+            "--noprofile",
+            "--norc",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=self._directory,
+            env={**os.environ, "no_proxy": "127.0.0.1", **free, **self._variables},
+            limit=2**24,
+        )
+        self._count = 0
+        await self._run(f". {shlex.quote(str(STAND_INS))}")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                await self._run("leave")
+        finally:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def do(self, step: Step) -> None:
+        """Run a step; fails, saying where, unless it succeeds and prints what the page shows.
+
+        What only asks is asked again until it does: a page tells what comes to pass, a busy machine decides when.
+        """
+        script = self._here(step.script)
+        try:
+            said = await self._run(script)
+        except AssertionError as error:
+            raise AssertionError(f"{step.where}: {error}") from None
+
+        async def shown() -> bool:
+            nonlocal said
+            if step.differs(said) and step.asks_only:
+                said = await self._run(script)
+            missing = step.differs(said)
+            assert not missing, f"{step.where}: the page shows\n{missing}\nwhich is missing in\n{said}\nof\n{script}"
+            return True
+
+        await eventually(shown, within=20 if step.asks_only else 0, every=0.1)
+
+    def _here(self, script: str) -> str:
+        """Put in the ports that things have here."""
+        for port in re.findall(r"--port (\d+)", script):
+            self._ports[port] = str(free_port())
+        return re.sub(
+            r"(--port |localhost:)(\d{4,5})\b",
+            lambda found: f"{found[1]}{self._ports.setdefault(found[2], str(free_port()))}",
+            script,
+        )
+
+    async def _run(self, script: str) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._count += 1
+        file = self._directory / f".step-{self._count}.sh"
+        file.write_text(script)
+        self._process.stdin.write(f". ./{file.name} </dev/null\nprintf '\\036'\n".encode())
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                said = await self._process.stdout.readuntil(_END)
+        except asyncio.IncompleteReadError as error:
+            code = await self._process.wait()
+            raise AssertionError(f"exit code {code} of\n{script}\nwhich printed\n{error.partial.decode()}") from None
+        except TimeoutError:
+            raise AssertionError(f"still runs after {time.monotonic() - began:.0f} s:\n{script}") from None
+        return said.removesuffix(_END).decode()
