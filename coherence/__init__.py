@@ -9,6 +9,7 @@ from coherence.loading import Content
 from coherence.query import Query
 from coherence.rows import AtLeast, Equals, Page, RowChange, Scope
 from coherence.settings import CoherenceSettings, SettingsError
+from coherence.tasks import end_process
 
 __all__ = [
     "Answer",
@@ -26,4 +27,5 @@ __all__ = [
     "Scope",
     "SettingsError",
     "cache_key",
+    "end_process",
 ]

@@ -1,6 +1,7 @@
-"""Ending tasks for certain."""
+"""Ending tasks for certain, and noticing the end of one that should go on."""
 
 import asyncio
+import signal
 
 PATIENCE_SECONDS = 0.1
 
@@ -16,3 +17,9 @@ async def end(*tasks: asyncio.Task[object]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=PATIENCE_SECONDS)
+
+
+def end_process(task: asyncio.Task[None]) -> None:
+    """End this process, as SIGTERM does: the done callback of a task that goes on unless it fails or is cancelled."""
+    if not task.cancelled():
+        signal.raise_signal(signal.SIGTERM)

@@ -31,8 +31,9 @@ anomaly-cache config --for listener   # of one program only
 when to change them, is in [operations](operations.md).
 
 `CACHE_PREFIX`, `CACHE_MAX_STALENESS_SECONDS` and where Redis is must be the same for the API and the listener; a
-program of your own that uses [`coherence`](new-endpoint.md) reads the first group, too. Postgres' connections also heed
-libpq's own variables, such as `PGPASSWORD`, `PGPASSFILE` and `PGSSLROOTCERT`, where the URL leaves something out.
+program of your own that uses [`coherence`](add-to-your-service.md) reads the first group, too. Postgres' connections
+also heed libpq's own variables, such as `PGPASSWORD`, `PGPASSFILE` and `PGSSLROOTCERT`, where the URL leaves something
+out.
 """
 
 _GROUPS: tuple[tuple[str, str, type[CoherenceSettings]], ...] = (

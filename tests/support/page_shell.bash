@@ -41,7 +41,7 @@ docker() {
     shift
     while [ $# -gt 0 ]; do
         case $1 in
-            --scale) shift && set -- "${2%=*}" "${@:3}" ;;
+            --scale) set -- "${2%=*}" "${@:3}" ;;
             -*) shift ;;
             *) break ;;
         esac
@@ -64,11 +64,12 @@ psql() {
 }
 
 pgbench() {
-    PGSERVICEFILE=$PWD/.demo/pg_service.conf PGSERVICE=demo command pgbench "${@/30/1}"
+    echo "UPDATE anomalies SET status = status WHERE account_id = 'nobody';" >your-transaction.sql
+    PGSERVICEFILE=$PWD/.demo/pg_service.conf PGSERVICE=demo command pgbench "${@/#30/1}"
 }
 
 redis-cli() {
-    command redis-cli --no-auth-warning -u "$REDIS_URL" "$@"
+    REDISCLI_AUTH=$REDIS_PASSWORD command redis-cli -e -p "$VALKEY_PORT" "$@"
 }
 
 # What stays in the foreground has a terminal of its own.
@@ -77,13 +78,16 @@ anomaly-cache() {
         api) API_PORT=$FREE_PORT_1 stays "$FREE_PORT_1" anomaly-cache "$@" ;;
         listener) LISTENER_HEALTH_PORT=$FREE_PORT_2 stays "$FREE_PORT_2" anomaly-cache "$@" ;;
         watch) stays "" anomaly-cache "$@" ;;
+        migrate) DATABASE_URL=$OWNER_DATABASE_URL command anomaly-cache "$@" ;;
         *) command anomaly-cache "$@" ;;
     esac
 }
 
 uvicorn() {
-    local port=${*##*--port }
-    stays "${port%% *}" uvicorn "${@/#4/1}" # one worker is as good as four
+    local arguments=" $* "
+    local port=${arguments##* --port }
+    # shellcheck disable=SC2086 # words
+    stays "${port%% *}" uvicorn ${arguments/ --workers 4 / --workers 1 } # one is as good as four
 }
 
 # PORT COMMAND …: wait until it answers there.

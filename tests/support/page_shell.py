@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 
 STAND_INS = Path(__file__).with_suffix(".bash")
 STEP_SECONDS = 60.0
+MOST_SHOWN = 2000
 _END = b"\x1e"
 
 
@@ -106,7 +107,8 @@ class PageShell:
                 said = await self._process.stdout.readuntil(_END)
         except asyncio.IncompleteReadError as error:
             code = await self._process.wait()
-            raise AssertionError(f"exit code {code} of\n{script}\nwhich printed\n{error.partial.decode()}") from None
+            said = error.partial.decode()[-MOST_SHOWN:]
+            raise AssertionError(f"exit code {code} of\n{script}\nwhich printed\n{said}") from None
         except TimeoutError:
             raise AssertionError(f"still runs after {time.monotonic() - began:.0f} s:\n{script}") from None
         return said.removesuffix(_END).decode()

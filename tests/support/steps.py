@@ -11,13 +11,15 @@ import yaml
 
 from tests.support.compose_file import ROOT
 from tests.support.documents import Block, Document
+from tests.support.env_example import shown_variables
 
 ELSEWHERE = {
-    ("docs/new-endpoint.md", "in-this-api"): "acceptance/test_docs_new_endpoint.py::test_an_endpoint_of_this_api",
-    (
-        "docs/operations.md",
-        "which-redis-commands-does-it-need",
-    ): "acceptance/test_docs_redis_user.py::test_it_may_do_all_that_the_system_does",
+    "docs/new-endpoint.md#a-new-endpoint-in-this-api": (
+        "acceptance/test_docs_new_endpoint.py::test_an_endpoint_of_this_api"
+    ),
+    "docs/operations.md#which-redis-commands-does-it-need": (
+        "acceptance/test_docs_redis_user.py::test_it_may_do_all_that_the_system_does"
+    ),
 }
 """Sections whose blocks need a system of their own, and the test that runs them."""
 
@@ -28,9 +30,20 @@ COMMANDS = {
     "sql": ".demo/psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 <<'END_OF_BLOCK'\n{}END_OF_BLOCK\n",
     "python": "python - <<'END_OF_BLOCK'\n{}END_OF_BLOCK\n",
 }
-PARSERS = {"json": json.loads, "promql": promql_parser.parse, "yaml": yaml.safe_load}
 
 _LEFT_OUT = "…"
+
+
+def _settings(text: str) -> None:
+    """Check the lines of a `.env`; raises ValueError where there is no such variable."""
+    known = shown_variables()
+    for line in text.splitlines():
+        name, equals, _ = line.partition("=")
+        if not equals or name not in known:
+            raise ValueError(f"{name} is no setting of .env.example")
+
+
+PARSERS = {"ini": _settings, "json": json.loads, "promql": promql_parser.parse, "yaml": yaml.safe_load}
 
 
 class UnknownBlockError(Exception):
@@ -71,7 +84,7 @@ def steps_of(page: Document) -> list[Step]:
     for block, following in zip(page.blocks, [*page.blocks[1:], None], strict=False):
         name = name_of(page.path)
         is_answer = before in COMMANDS and block.language in ANSWERS
-        if not is_answer and (name, block.section) not in ELSEWHERE and not _of_an_example(block.text):
+        if not is_answer and f"{name}#{block.section}" not in ELSEWHERE and not _of_an_example(block.text):
             answer = following.text if following is not None and following.language in ANSWERS else ""
             steps.extend(_steps_at(f"{name}:{block.number}", block, answer))
         before = block.language
