@@ -15,8 +15,9 @@ from anomaly_cache.demo.follow import Follower, describe
 from anomaly_cache.demo.programs import Program, died, make_listener, make_replica, stop, until_ready
 from anomaly_cache.demo.screen import say, show, width
 from anomaly_cache.demo.servers import Servers, make_servers, server_directory
+from anomaly_cache.demo.shell import shortened
 from anomaly_cache.demo.state import Secrets, forget, held, load_secrets
-from anomaly_cache.demo.tour import Places, print_places, print_tour, shortened
+from anomaly_cache.demo.tour import Places, print_places, print_tour
 from anomaly_cache.servers.ports import free_port, next_free_port
 
 REPLICAS = 2

@@ -107,8 +107,8 @@ class PageShell:
                 said = await self._process.stdout.readuntil(_END)
         except asyncio.IncompleteReadError as error:
             code = await self._process.wait()
-            said = error.partial.decode()[-MOST_SHOWN:]
-            raise AssertionError(f"exit code {code} of\n{script}\nwhich printed\n{said}") from None
+            end = error.partial.decode()[-MOST_SHOWN:]
+            raise AssertionError(f"exit code {code} of\n{script}\nwhich printed\n{end}") from None
         except TimeoutError:
             raise AssertionError(f"still runs after {time.monotonic() - began:.0f} s:\n{script}") from None
         return said.removesuffix(_END).decode()

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,12 @@ def _settings(text: str) -> None:
             raise ValueError(f"{name} is no setting of .env.example")
 
 
-PARSERS = {"ini": _settings, "json": json.loads, "promql": promql_parser.parse, "yaml": yaml.safe_load}
+PARSERS: dict[str, Callable[[str], object]] = {
+    "ini": _settings,
+    "json": json.loads,
+    "promql": promql_parser.parse,
+    "yaml": yaml.safe_load,
+}
 
 
 class UnknownBlockError(Exception):
