@@ -1,6 +1,7 @@
 """What changed, and the message that says so. Sans-IO: values, their wire form, and its parsing."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -13,6 +14,7 @@ GENERATION_LIMIT = 2**53
 CAUSE_MAX_LENGTH = 32
 KEY_MAX_LENGTH = 256
 MOST_ROWS_PER_BUMP = 1000
+_TRACE = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class MalformedMessage(ValueError):  # noqa: N818 - it names what came, not a fault of ours
@@ -87,7 +89,8 @@ class Bump:
     """A new generation, the one that it follows, and what changed between the two.
 
     `previous` is 0 where Redis had none. `made_at` is Redis' time in seconds, `database` the number of the Redis
-    database that it is about. `acknowledge` asks every cache that gets it to say so.
+    database that it is about. `acknowledge` asks every cache that gets it to say so. `trace` is the trace context that
+    it was made in, as W3C's `traceparent` has it; "" for none.
     """
 
     previous: int
@@ -96,6 +99,7 @@ class Bump:
     made_at: float
     database: int = 0
     acknowledge: bool = False
+    trace: str = ""
 
     @classmethod
     def from_wire(cls, wire: bytes) -> Self:
@@ -108,6 +112,7 @@ class Bump:
                 "made_at_us": int() as made_at_us,
                 "database": int() as database,
                 "acknowledge": bool() as acknowledge,
+                **rest,
             } if 0 <= previous < generation < GENERATION_LIMIT and 0 <= made_at_us < GENERATION_LIMIT:
                 return cls(
                     previous,
@@ -116,6 +121,7 @@ class Bump:
                     made_at_us / 1e6,
                     database,
                     acknowledge,
+                    trace_of(rest.get("trace")),
                 )
         raise MalformedMessage("not a bump")
 
@@ -138,6 +144,11 @@ class Acknowledgement:
             case {"generation": int() as generation, "process": str() as process}:
                 return cls(generation, process)
         raise MalformedMessage("not an acknowledgement")
+
+
+def trace_of(text: object) -> str:
+    """Return `text` where it is a trace context, and "" for anything else: a message is no worse for it."""
+    return text if isinstance(text, str) and _TRACE.fullmatch(text) else ""
 
 
 def parse_generation(text: bytes | None) -> int | None:

@@ -4,7 +4,7 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from coherence.coding import ZSTD
 from coherence.events import Acknowledged, Observer, Operated, ignore
 from coherence.explain import Explainer, Explanation
 from coherence.gate import Gate, Unavailable
-from coherence.generation import GenerationKey
+from coherence.generation import GenerationKey, untraced
 from coherence.history import History
 from coherence.keys import Names
 from coherence.l1 import L1
@@ -61,7 +61,7 @@ class Coherence:
     wait for another process' load, `refresh_ahead` is the last part of a TTL in which a hit has its answer loaded anew;
     0 turns each off. `codings` are those that bodies may be compressed with; with zstd among them, Redis holds them so.
     `policy` says what is served though it cannot be proven fresh. `audit_rate` is the share of hits that `reread` looks
-    at again. `observer` gets every event.
+    at again. `observer` gets every event, `trace` returns the trace context that a bump is made in ("" for none).
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Coherence:
         audit_rate: float = 0.0,
         reread: Reread | None = None,
         observer: Observer = ignore,
+        trace: Callable[[], str] = untraced,
         clock: Clock = monotonic,
     ) -> None:
         timing = Timing.from_bound(settings.cache_max_staleness_seconds)
@@ -106,7 +107,7 @@ class Coherence:
         self.backplane = Backplane(
             redis=self._control,
             names=self.names,
-            key=GenerationKey(self._control, self.names, self.redis_timeout),
+            key=GenerationKey(self._control, self.names, self.redis_timeout, trace),
             view=self.view,
             redis_clock=redis_clock,
             acknowledgements=self._acknowledgements,

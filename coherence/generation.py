@@ -1,7 +1,7 @@
 """The generation key: bump, renew and read it. The Lua functions that do so lie in `lua/`."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal, cast
@@ -9,7 +9,7 @@ from typing import Literal, cast
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from coherence.changes import Bump, Change, parse_generation
+from coherence.changes import Bump, Change, parse_generation, trace_of
 from coherence.keys import Names
 from coherence.redis_client import bounded
 
@@ -49,13 +49,22 @@ class Reading:
     namespaces: frozenset[str]
 
 
-class GenerationKey:
-    """Redis' side of the protocol. A call that fails or takes over `timeout` seconds raises RedisUnavailable."""
+def untraced() -> str:
+    """Return that there is no trace context."""
+    return ""
 
-    def __init__(self, redis: Redis, names: Names, timeout: float) -> None:
+
+class GenerationKey:
+    """Redis' side of the protocol. A call that fails or takes over `timeout` seconds raises RedisUnavailable.
+
+    `trace` is asked once a bump for the trace context that goes with it: a W3C `traceparent`, or "" for none.
+    """
+
+    def __init__(self, redis: Redis, names: Names, timeout: float, trace: Callable[[], str] = untraced) -> None:
         self._redis = redis
         self._names = names
         self._timeout = timeout
+        self._trace = trace
         lua = files("coherence") / "lua"
         self._bump = redis.register_script((lua / "bump.lua").read_text())
         self._renew = redis.register_script((lua / "renew.lua").read_text())
@@ -65,12 +74,14 @@ class GenerationKey:
         names = self._names
         wire = json.dumps([change.as_wire() for change in changes], separators=(",", ":"))
         asked = "true" if acknowledge else "false"
+        trace = trace_of(self._trace())
         async with bounded(self._timeout):
             previous, generation, acknowledgers, now_us = await self._bump(
                 keys=[names.generation],
-                args=[floor, names.changes, names.acknowledgements, wire, names.database, asked],
+                args=[floor, names.changes, names.acknowledgements, wire, names.database, asked, trace],
             )
-        bump = Bump(int(previous), int(generation), tuple(changes), int(now_us) / 1e6, names.database, acknowledge)
+        made_at = int(now_us) / 1e6
+        bump = Bump(int(previous), int(generation), tuple(changes), made_at, names.database, acknowledge, trace)
         return Bumped(bump, int(acknowledgers))
 
     async def renew(

@@ -1,5 +1,7 @@
 """The settings that every process of the system shares, read from the environment and `.env`."""
 
+import os
+from importlib.util import find_spec
 from typing import Literal, Self
 
 from pydantic import Field, RedisDsn, SecretStr, ValidationError, field_validator
@@ -8,6 +10,9 @@ from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
 MISSING = "not set: it is required, in the environment or in .env"
+
+SPOKEN = "http/protobuf"
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
 class SettingsError(Exception):
@@ -58,12 +63,27 @@ class CoherenceSettings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     log_format: Literal["json", "console"] = Field("json", description="Log lines as JSON, or for a person's eyes.")
+    tracing: Literal["off", "on"] = Field(
+        "off",
+        description="Whether requests and changes are traced with OpenTelemetry, which the extra `otel` brings. Where "
+        "the spans go, and which, is said by its own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT.",
+    )
 
     @field_validator("redis_url")
     @classmethod
     def _is_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             _check_redis_url(value.get_secret_value())
+        return value
+
+    @field_validator("tracing")
+    @classmethod
+    def _can_trace(cls, value: str) -> str:
+        if value == "on" and not _has_extra():
+            raise ValueError('the extra is not installed: pip install "anomaly-cache[otel]"')
+        protocol = next(filter(None, map(os.environ.get, _PROTOCOLS)), SPOKEN)
+        if value == "on" and protocol != SPOKEN:
+            raise ValueError(f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}, and spans are sent by {SPOKEN} alone")
         return value
 
     @field_validator("log_level", mode="before")
@@ -96,6 +116,13 @@ def refuse_bare_characters(url: str) -> None:
     credentials, _, _ = front.rpartition("@")
     if scheme and ("@" in credentials or "/" in credentials):
         raise ValueError("in the user's name and password, @ : / ? # and % must be written as %40 %3A %2F %3F %23 %25")
+
+
+def _has_extra() -> bool:
+    try:
+        return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ImportError:
+        return False
 
 
 def _check_redis_url(url: str) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import signal
 import socket
+from contextlib import nullcontext
 
 import structlog
 from redis.asyncio import Redis
 
 from coherence.clock import monotonic
 from coherence.deadline import leave_within
-from coherence.generation import GenerationKey
+from coherence.generation import GenerationKey, untraced
 from coherence.keys import Names
 from coherence.presence import Announcer
 from coherence.redis_client import connect, database_of
@@ -76,15 +77,21 @@ async def _run(
         metrics(event)
         journal(event)
 
+    spans = None
+    if settings.tracing == "on":
+        from listener.tracing import Spans  # noqa: PLC0415 - it needs the extra `otel`
+
+        spans = Spans(observe)
+
     sweeper = Sweeper(redis, names, timeout=timeout, observer=observe)
     listener = Listener(
         lambda: open_source(settings.source_url, limit=statement_limit(timing)),
-        key=GenerationKey(protocol, names, timeout),
+        key=GenerationKey(protocol, names, timeout, untraced if spans is None else spans.begin_bump),
         sweeper=sweeper,
         lock=lock_key(_address(redis), settings.cache_prefix),
         timing=timing,
         by_rows=settings.cache_invalidation == "rows",
-        observer=observe,
+        observer=spans or observe,
         clock=monotonic,
     )
     announcer = Announcer(
@@ -106,6 +113,24 @@ async def _run(
     port: int = wire.getsockname()[1]
     log.info("listener started", health_port=port, max_staleness_seconds=timing.bound)
 
+    async with nullcontext() if spans is None else spans.running():
+        code = await _until_stopped(listener, sweeper, announcer, health, wire=wire, stop=stop, log=log)
+    journal.flush()
+    log.info("listener stopped", exit_code=code)
+    return code
+
+
+async def _until_stopped(
+    listener: Listener,
+    sweeper: Sweeper,
+    announcer: Announcer,
+    health: HealthServer,
+    *,
+    wire: socket.socket,
+    stop: asyncio.Event,
+    log: structlog.stdlib.BoundLogger,
+) -> int:
+    """Run everything until `stop` is set or something ends by itself, end it, and return the exit code for that."""
     listening = asyncio.create_task(listener.run(), name="listener")
     sweeping = asyncio.create_task(sweeper.run(), name="sweeper")
     announcing = asyncio.create_task(announcer.run(), name="announcing")
@@ -120,8 +145,6 @@ async def _run(
     await asyncio.wait((listening, answering), timeout=GOODBYE_SECONDS)
     await end(*tasks, stopping)
     await asyncio.gather(*tasks, stopping, return_exceptions=True)
-    journal.flush()
-    log.info("listener stopped", exit_code=code)
     return code
 
 

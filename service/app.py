@@ -52,6 +52,7 @@ from service.routes.operations import Exposition, Livez, Readyz, Stats
 from service.routes.resource import Resource
 from service.settings import ServiceSettings
 from service.supervision import Supervision
+from service.telemetry import observer, telemetry
 from service.warming import Warming
 
 CLOSE_SECONDS = 2.0
@@ -70,15 +71,8 @@ def create_app(
     metrics = Metrics(NAMESPACES, shared_metrics)
     applied = LatestApplied()
     journal = Journal(settings.policy)
-
-    def observe(event: events.Event) -> None:
-        metrics(event)
-        if type(event) is events.Invalidated:
-            applied.note(event)
-            console.feed.note(event)
-        if type(event) is not events.Hit:
-            journal(event)
-
+    invalidated = [applied.note]
+    traced = telemetry(settings.tracing, observer(metrics, journal, invalidated))
     database = Database(
         settings.database_url.get_secret_value(),
         size=settings.db_pool_size,
@@ -97,12 +91,13 @@ def create_app(
         policy=settings.policy,
         audit_rate=settings.cache_audit_rate,
         reread=Rereading(QUESTIONS, database) if settings.cache_audit_rate else None,
-        observer=observe,
+        observer=traced.observer,
+        trace=traced.trace,
     )
 
     negotiation = Negotiation(settings.codings)
     keys = settings.read_keys()
-    hits = Hits(keys=keys, coherence=coherence, metrics=metrics, accepted=negotiation.accepted)
+    hits = Hits(keys=keys, coherence=coherence, metrics=metrics, accepted=negotiation.accepted, traced=traced.traces)
 
     def cached(question: Question, ttl: float) -> Cached:
         return Cached(
@@ -139,6 +134,7 @@ def create_app(
         coherence=coherence, applied=applied, traffic=lambda: metrics.traffic(coherence), clock=monotonic
     )
     console = Console(coherence=coherence, health=health, describe=describe, clock=monotonic)
+    invalidated.append(console.feed.note)
     resources = [
         Resource(ANOMALIES.path, {"GET": anomalies}),
         Resource(ANOMALY.path, anomaly),
@@ -160,7 +156,7 @@ def create_app(
         coherence.names,
         timeout=coherence.redis_timeout,
         describe=describe,
-        failed=lambda reason: observe(events.Operated("presence", 0.0, reason)),
+        failed=lambda reason: traced.observer(events.Operated("presence", 0.0, reason)),
     )
 
     async def sample() -> NoReturn:
@@ -172,6 +168,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         servers = AsyncExitStack()
+        await servers.enter_async_context(traced.running())
         supervision.watch(await servers.enter_async_context(database.running()))
         supervision.watch(await servers.enter_async_context(coherence.running()))
         tasks = [
@@ -200,6 +197,7 @@ def create_app(
         },
         routes=[resource.route() for resource in resources],
         middleware=[
+            *traced.middleware,
             *([Middleware(Cors, origins=settings.origins, count=metrics.requests.count)] if settings.origins else []),
             Middleware(Boundary, count=metrics.requests.count),
             Middleware(Authentication, keys=keys),

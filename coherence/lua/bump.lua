@@ -4,6 +4,7 @@
 -- ARGV  1 floor: the highest generation that the caller has seen
 --       2 channel of the changes   3 channel of those who acknowledge
 --       4 the changes, as JSON     5 the database's number   6 "true" to ask for acknowledgements
+--       7 the trace context that the bump is made in; "" for none
 -- Returns {previous, generation, number of caches that acknowledge, Redis' time in µs}, as strings where they are large.
 -- previous is 0 where there was no generation, or one below the floor: then Redis has lost bumps, and what changed in
 -- them with them. Nobody must take this one for the next of its own, and a renewal finds nothing to mend any more.
@@ -29,8 +30,9 @@ if previous > 0 then
   redis.call('SET', KEYS[1], string.format('%.0f', generation), 'KEEPTTL')
 end
 if previous < tonumber(ARGV[1]) then previous = 0 end
+local trace = ARGV[7] ~= '' and ',"trace":"' .. ARGV[7] .. '"' or ''
 local acknowledgers = redis.call('PUBSUB', 'NUMSUB', ARGV[3])[2]
 redis.call('PUBLISH', ARGV[2], string.format(
-  '{"previous":%.0f,"generation":%.0f,"changes":%s,"made_at_us":%.0f,"database":%d,"acknowledge":%s}',
-  previous, generation, ARGV[4], now, ARGV[5], ARGV[6]))
+  '{"previous":%.0f,"generation":%.0f,"changes":%s,"made_at_us":%.0f,"database":%d,"acknowledge":%s%s}',
+  previous, generation, ARGV[4], now, ARGV[5], ARGV[6], trace))
 return {string.format('%.0f', previous), string.format('%.0f', generation), acknowledgers, string.format('%.0f', now)}

@@ -31,13 +31,26 @@ _MATTERS = frozenset(
 """Headers by which an answer, or what becomes of the connection, may differ. Those that `read` does not read make a
 request one for the long way."""
 
+TRACEPARENT = b"traceparent"
+NOT_SAMPLED = b"-00"
+
 
 class Hits:
-    """One process' plain hits. `accepted` reads an Accept-Encoding header. `heads` is for the server's protocol."""
+    """One process' plain hits. `accepted` reads an Accept-Encoding header. `heads` is for the server's protocol.
+
+    In a process that is `traced`, a request that is part of a trace goes the long way, where it gets its span.
+    """
 
     def __init__(
-        self, *, keys: KeyRing, coherence: Coherence, metrics: Metrics, accepted: Callable[[bytes | None], Accepted]
+        self,
+        *,
+        keys: KeyRing,
+        coherence: Coherence,
+        metrics: Metrics,
+        accepted: Callable[[bytes | None], Accepted],
+        traced: bool = False,
     ) -> None:
+        self._matters = _MATTERS | {TRACEPARENT} if traced else _MATTERS
         self._keys = keys
         self._coherence = coherence
         self._metrics = metrics
@@ -58,8 +71,9 @@ class Hits:
         key = encoding = None
         known: tuple[bytes, ...] = ()
         at_least = 0
+        matters = self._matters
         for name, value in headers:
-            if name not in _MATTERS:
+            if name not in matters:
                 continue
             if name == HEADER and key is None:
                 key = value
@@ -69,7 +83,10 @@ class Hits:
                 known = (*known, value)
             elif name == b"cache-generation" and (generation := parse_generation(value.strip())) is not None:
                 at_least = max(at_least, generation)
-            elif name != b"connection" or value.lower() != b"keep-alive":
+            elif not (
+                (name == b"connection" and value.lower() == b"keep-alive")
+                or (name == TRACEPARENT and value.endswith(NOT_SAMPLED))
+            ):
                 return None
         if key is None or self._keys.role_of(key) is not Role.ANALYST:
             return None

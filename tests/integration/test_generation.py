@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 
 CHANGES = [Change("anomalies", "update", 3), Change(None, "gap", 0)]
 LEASE = 30.0
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NAMESPACES = ("anomalies", "transactions")
 
 
@@ -76,6 +77,17 @@ async def told(messages: list[bytes], count: int) -> list[Bump]:
 
 
 # -- bump
+
+
+async def test_a_bump_carries_the_trace_that_it_is_made_in(redis: Redis, names: Names, messages: list[bytes]) -> None:
+    """It is asked for once a bump, and what is no trace context never gets into the message."""
+    traces = iter([TRACE, '","generation":1,"x":"', ""])
+    key = GenerationKey(redis, names, 5.0, lambda: next(traces))
+    made = [(await key.bump(0, CHANGES)).bump for _ in range(3)]
+    await eventually(lambda: len(messages) == 3)
+    assert [Bump.from_wire(message) for message in messages] == made
+    assert [bump.trace for bump in made] == [TRACE, "", ""]
+    assert [b"trace" in message for message in messages] == [True, False, False]
 
 
 async def test_a_bump_makes_a_later_generation_and_keeps_the_lease(

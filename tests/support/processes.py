@@ -18,6 +18,9 @@ from tests.support.waiting import eventually
 ANALYST_KEY = "analyst-key-of-the-tests"
 ADMIN_KEY = "admin-key-of-the-tests!!"
 SETTINGS = ("CONSOLE", "DATABASE_", "DB_", "REDIS_", "CACHE_", "API_", "LISTENER_", "WARM_", "LOG_", "PUT_", "PG")
+OF_TRACES = ("TRACING", "OTEL_")
+WITHOUT_EXTRA = Path(__file__).parent / "without_otel"
+"""Goes before the environment's packages: redis-py imports OpenTelemetry wherever it is, which takes a while."""
 
 
 class Program:
@@ -149,7 +152,7 @@ class Programs:
             name,
             command,
             log=self._directory / f"{name}.log",
-            environment={**clean_environment(), **settings},
+            environment={**clean_environment(traced=settings.get("TRACING") == "on"), **settings},
             directory=self._directory,
         )
         program = Program(name, command, port=port, child=child)
@@ -170,7 +173,12 @@ class Programs:
                 program.kill()
 
 
-def clean_environment() -> dict[str, str]:
-    """Our environment without the system's settings; programs run with it read no `.env` but their own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+def clean_environment(*, traced: bool = False) -> dict[str, str]:
+    """Our environment without the system's settings; programs run with it read no `.env` but their own.
+
+    Unless they are `traced`, they run as most are installed, without the extra `otel`.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith((*SETTINGS, *OF_TRACES))}
+    if not traced:
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(WITHOUT_EXTRA), kept.get("PYTHONPATH")]))
     return {**kept, "PYTHONUNBUFFERED": "1"}

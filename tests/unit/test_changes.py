@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coherence.changes import (
@@ -26,6 +26,8 @@ WIRE = {
     "database": 2,
     "acknowledge": True,
 }
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -55,6 +57,26 @@ def test_later_versions_may_say_more() -> None:
     """Fields that are not known yet are passed over, in the message and in a change."""
     later = wire(trace="abc", changes=[["anomalies", "update", 1, {"old": 1}]])
     assert Bump.from_wire(later).changes == (Change("anomalies", "update", 1),)
+
+
+def test_a_trace_context_comes_along() -> None:
+    """A bump says in which trace it was made, where it was made in one."""
+    assert Bump.from_wire(wire(trace=TRACE)).trace == TRACE
+    assert Bump.from_wire(wire()).trace == ""
+
+
+@given(json_values)
+@example(TRACE + "\n")
+@example(TRACE.upper())
+@example("01" + TRACE[2:])
+@example(TRACE.replace("0af7651916cd43dd8448eb211c80319c", "0" * 32))
+@example(TRACE.replace("b7ad6b7169203331", "0" * 16))
+@example(TRACE * 1000)
+def test_what_is_no_trace_context_is_none(value: object) -> None:
+    """Whatever stands in its place, the change is applied, and nothing of it is handed on."""
+    bump = Bump.from_wire(wire(trace=value))
+    assert bump.trace == ""
+    assert bump.changes
 
 
 @pytest.mark.parametrize(

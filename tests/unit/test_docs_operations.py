@@ -20,6 +20,7 @@ from tests.support.documents import DOCS, Document, read
 from tests.unit.test_deploy_monitoring import check, labels_by_metric
 
 OF_POSTGRES = {"ON_ERROR_STOP"}
+OF_OPENTELEMETRY = {"OTEL_SERVICE_NAME"}
 OF_THE_EXAMPLES = {"KEY", "ADMIN"}
 PROGRAMS = ("coherence", "listener", "service")
 METRIC = re.compile(r"(?:sum|rate|histogram_quantile).*|(?:cache|listener|http)_\w+(?:\{.*\})?")
@@ -79,7 +80,7 @@ def test_every_setting_exists(page: Document) -> None:
     named = set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", text))
     settings = (CoherenceSettings, ServiceSettings, ListenerSettings, AdminSettings)
     known = {name.upper() for kind in settings for name in kind.model_fields} | set(variables_of_compose())
-    assert named - known - OF_POSTGRES - OF_THE_EXAMPLES == set()
+    assert named - known - OF_POSTGRES - OF_OPENTELEMETRY - OF_THE_EXAMPLES == set()
 
 
 def test_every_file_exists(page: Document) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
+from service.fast.hits import Hits
 from tests.support.api import ANALYST_KEY
 from tests.support.hit_path import BODIES, Side, fast_application
 
@@ -95,3 +96,29 @@ async def test_what_was_refused_is_not_learned(side: Side) -> None:
             start, _ = await ask(side, scope)
             assert start["status"] in {401, 404, 405, 422}
     assert len(side.hits._table) == known
+
+
+@pytest.mark.parametrize(
+    ("traced", "flags", "fast"), [(True, b"01", False), (True, b"00", True), (True, b"", True), (False, b"01", True)]
+)
+async def test_only_a_sampled_trace_makes_a_hit_go_the_long_way(
+    side: Side, traced: bool, flags: bytes, fast: bool
+) -> None:
+    """And only in a process that traces: elsewhere nothing is made of it."""
+    of_side = side.hits
+    hits = (
+        of_side
+        if not traced
+        else Hits(
+            keys=of_side._keys,
+            coherence=side.coherence,
+            metrics=of_side._metrics,
+            accepted=of_side._accepted,
+            traced=True,
+        )
+    )
+    side.hits = hits
+    side.teach()
+    context = [(b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-" + flags)] if flags else []
+    found = hits.read(TARGET.encode(), "GET", [(b"x-api-key", ANALYST_KEY.encode()), *context])
+    assert (found is not None) is fast
