@@ -29,10 +29,17 @@ class RawJson(Loader):
         return bytes(data)
 
 
+class RawBinaryJson(RawJson):
+    """The same, of Postgres' binary format."""
+
+    format = pq.Format.BINARY
+
+
 def raw_adapters() -> AdaptersMap:
     """Return psycopg's adapters, with JSON left as it is."""
     own = AdaptersMap(adapters)
     own.register_loader("json", RawJson)
+    own.register_loader("json", RawBinaryJson)
     return own
 
 

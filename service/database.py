@@ -227,7 +227,8 @@ class Database:
 
 
 async def _fetch(connection: Connection, sql: str, parameters: Mapping[str, Scalar]) -> list[tuple[Any, ...]]:
-    cursor = await connection.execute(sql, parameters)
+    # In the binary format a page is taken as it comes: neither decoded nor unescaped.
+    cursor = await connection.execute(sql, parameters, binary=True)
     return await cursor.fetchall()
 
 

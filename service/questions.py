@@ -85,11 +85,11 @@ class Question(ABC):
 
     @abstractmethod
     def statement(self, query: Query) -> Statement:
-        """Return the SQL that answers `query` with rows of one JSON value each."""
+        """Return the SQL that answers `query`."""
 
     @abstractmethod
     def content(self, query: Query, rows: Sequence[Row]) -> Content:
-        """Return the answer made of the rows. Raises the 404 Problem where there is no answer without a row."""
+        """Return the answer made of what `statement` brings. Raises the 404 Problem where no row is no answer."""
 
 
 def distinct(*questions: Question) -> Sequence[Question]:
@@ -145,30 +145,25 @@ class Listing(Question):
         else:
             given |= {"after": place.value, "after_key": place.key}
             rows = self.table.rows_behind(conditions, "LIMIT %(limit)s", null=place.value is None)
-        return self.table.as_json(rows, place=True), given
+        return self.table.as_page(rows), given
 
     def content(self, query: Query, rows: Sequence[Row]) -> Content:
         """See Question."""
+        items, count, first, last, key = rows[0]
         limit, offset = query.parameters["limit"], query.parameters["offset"]
-        full = len(rows) == limit
-        end = page_end(len(rows), limit, offset, self._link_behind(query, rows[-1]) if full else None)
-        body = b'{"%s":[%s%s' % (self.namespace.encode(), b",".join([row[0] for row in rows]), end)
-        if not rows:
-            return Content(body, Page(None, None, full=False, empty=True))
-        return Content(body, Page(rows[0][1], rows[-1][1], full=full))
+        full = count == limit
+        end = page_end(count, limit, offset, self._link_behind(query, Place(last, key)) if full else None)
+        body = b'{"%s":[%s%s' % (self.namespace.encode(), items or b"", end)
+        return Content(body, Page(first, last, full=full, empty=not count))
 
-    def cursor_of(self, row: Row) -> str:
-        """Return the cursor of the place of a row, as `statement` brings it."""
-        return Place(row[1], json.loads(row[0])[self.table.key]).as_cursor(self.path)
-
-    def _link_behind(self, query: Query, last: Row) -> str:
+    def _link_behind(self, query: Query, last: Place) -> str:
         """Return the link to the page behind `last`."""
         given = {name: value for name, value in query.parameters.items() if value is not None}
         path = self.path
         if self.path_parameter:
             path = path.replace(f"{{{self.path_parameter}}}", quote(str(given.pop(self.path_parameter)), safe=""))
         del given["offset"]
-        return f"{path}?{urlencode({**given, 'cursor': self.cursor_of(last)})}"
+        return f"{path}?{urlencode({**given, 'cursor': last.as_cursor(self.path)})}"
 
     def _place(self, parameters: Mapping[str, Scalar]) -> Place | None:
         cursor = parameters["cursor"]

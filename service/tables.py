@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from coherence.rows import AtLeast, Equals
 
 Row = Sequence[Any]
-"""What Postgres answers: the row's JSON as bytes, and, of a list, its sort value as text."""
+"""What Postgres answers: see `Table.as_json` and `Table.as_page`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,23 @@ class Table:
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
         return f"SELECT {self.column_list} FROM {self.name} {where}{tail}".rstrip()  # noqa: S608 - no input
 
-    def as_json(self, rows: str, *, place: bool = False) -> str:
-        """Return the SELECT of `rows`, themselves a SELECT, as JSON: the one form of a row.
+    def as_json(self, rows: str) -> str:
+        """Return the SELECT of `rows`, themselves a SELECT, as JSON: the one form of a row."""
+        return f"SELECT row_to_json(r) FROM ({rows}) AS r"  # noqa: S608 - no input
 
-        With `place`, a second column has the sort value, as JSON writes it.
+    def as_page(self, rows: str) -> str:
+        """Return the SELECT of `rows`, which are in their order, as one row: what a page is made of.
+
+        It has the rows' JSON parted by commas, as UTF-8 (NULL where there are none), their number, the sort values of
+        the first and the last one, as JSON writes them, and the last one's key.
         """
-        shown = f"row_to_json(r), to_jsonb(r.{self.newest_by}) #>> '{{}}'" if place else "row_to_json(r)"
-        return f"SELECT {shown} FROM ({rows}) AS r"  # noqa: S608 - no input
+        times = f"array_agg(r.{self.newest_by})"
+        return f"""
+SELECT convert_to(string_agg(row_to_json(r)::text, ','), 'UTF8'), count(*),
+       to_jsonb(({times})[1]) #>> '{{}}', to_jsonb(({times})[count(*)]) #>> '{{}}',
+       (array_agg(r.{self.key}))[count(*)]
+FROM ({rows}) AS r
+"""  # noqa: S608 - no input
 
     def rows_behind(self, conditions: Sequence[str], tail: str, *, null: bool) -> str:
         """Return the SELECT of the rows behind a place, in order, `tail` being LIMIT.

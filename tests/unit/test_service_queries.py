@@ -5,12 +5,16 @@ import json
 import pytest
 
 from coherence.keys import cache_key
+from coherence.rows import Page
 from service.parameters import PageParameters, Text
 from service.place import Place
 from service.problems import Problem
 from service.queries import ANOMALIES, ANOMALIES_TABLE, ANOMALY, SET_STATUS, TRANSACTIONS
 from service.questions import Listing, distinct
 from service.tables import Filter
+
+NO_ROWS = (None, 0, None, None, None)
+"""What Postgres answers for a page where there are no rows."""
 
 
 def test_only_what_is_asked_for_is_filtered_by() -> None:
@@ -43,11 +47,14 @@ def test_the_order_is_newest_first_with_ties_broken() -> None:
 def test_rows_are_joined_as_they_are() -> None:
     """The bytes that Postgres made are the bytes of the answer."""
     query = ANOMALIES.ask(b"limit=2&offset=4", "")
-    body = ANOMALIES.content(query, [(b'{"amount":1.50}', "b")]).body
+    content = ANOMALIES.content(query, [(b'{"amount":1.50}', 1, "b", "b", "t-1")])
+    assert content.page == Page("b", "b", full=False)
+    body = content.body
     assert body == b'{"anomalies":[{"amount":1.50}],"count":1,"limit":2,"offset":4,"next":null}'
     empty = {"anomalies": [], "count": 0, "limit": 2, "offset": 4, "next": None}
-    assert json.loads(ANOMALIES.content(query, []).body) == empty
-    assert TRANSACTIONS.content(TRANSACTIONS.ask(b"", "a"), []).body.startswith(b'{"transactions":[]')
+    assert json.loads(ANOMALIES.content(query, [NO_ROWS]).body) == empty
+    assert ANOMALIES.content(query, [NO_ROWS]).page == Page(None, None, full=False, empty=True)
+    assert TRANSACTIONS.content(TRANSACTIONS.ask(b"", "a"), [NO_ROWS]).body.startswith(b'{"transactions":[]')
 
 
 def test_no_row_is_a_404() -> None:
@@ -71,14 +78,14 @@ def test_a_request_is_checked_once() -> None:
     assert ANOMALIES.ask(b"limit=17", "") is first
 
 
-ROW = (b'{"transaction_id":"t \\"1\\"/\\u2603","amount":1.50}', "2025-01-01T12:00:00.5+00:00")
 PLACE = Place("2025-01-01T12:00:00.5+00:00", 't "1"/\N{SNOWMAN}')
+ONE_ROW = (b'{"amount":1.50}', 1, PLACE.value, PLACE.value, PLACE.key)
 
 
 def test_a_full_page_links_to_what_is_behind_its_last_row() -> None:
     """With what was asked for, in one form, and a cursor instead of an offset; a list that has ended has no link."""
     query = ANOMALIES.ask(b"limit=1&offset=4&min_score=0.50&account_id=a%26b", "")
-    link = json.loads(ANOMALIES.content(query, [ROW]).body)["next"]
+    link = json.loads(ANOMALIES.content(query, [ONE_ROW]).body)["next"]
     path, _, query_string = link.partition("?")
     assert path == ANOMALIES.path
     following = ANOMALIES.ask(query_string.encode(), "")
@@ -87,7 +94,7 @@ def test_a_full_page_links_to_what_is_behind_its_last_row() -> None:
         "anomalies", limit=1, offset=0, min_score=0.5, account_id="a&b", cursor=PLACE.as_cursor(path)
     )
     of_account = TRANSACTIONS.ask(b"limit=1", "acc/1 %")
-    link = json.loads(TRANSACTIONS.content(of_account, [ROW]).body)["next"]
+    link = json.loads(TRANSACTIONS.content(of_account, [ONE_ROW]).body)["next"]
     assert link.startswith("/api/v1/transactions/acc%2F1%20%25?limit=1&cursor=")
 
 
