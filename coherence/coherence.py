@@ -19,6 +19,7 @@ from coherence.changes import Change
 from coherence.clock import Clock, RedisClock, monotonic
 from coherence.coder import Coder
 from coherence.coding import ZSTD
+from coherence.commands import AT_ONCE
 from coherence.events import Acknowledged, Observer, Operated, ignore
 from coherence.explain import Explainer, Explanation
 from coherence.gate import Gate, Unavailable
@@ -83,7 +84,7 @@ class Coherence:
         clock: Clock = monotonic,
     ) -> None:
         timing = Timing.from_bound(settings.cache_max_staleness_seconds)
-        self.redis: Redis = connect(settings, connections=settings.redis_pool_size)
+        self.redis: Redis = connect(settings, connections=max(1, settings.redis_pool_size - AT_ONCE))
         self._control: Redis = connect(settings, connections=CONTROL_CONNECTIONS)
         self.names = Names(settings.cache_prefix, database_of(self.redis))
         self.timing = timing

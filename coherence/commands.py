@@ -6,38 +6,49 @@ from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, ResponseError
 
-from coherence.redis_client import RedisUnavailable, bounded
+from coherence.redis_client import RedisUnavailable, bounded, unavailable
 from coherence.tasks import end
 
 AT_ONCE = 2
-"""Round trips under way at once. With fewer a command waits longer for the next, with more less is shared."""
+"""Round trips under way at once, each on a connection of its own. With fewer a command waits longer for the next, with
+more less is shared."""
 
 Word = str | bytes | int
 
 
 class Commands:
-    """Runs single commands. One that fails, or takes over `timeout` seconds, raises RedisUnavailable with its cause."""
+    """Runs single commands. One that fails, or takes over `timeout` seconds, raises RedisUnavailable with its cause.
+
+    Its connections are made as those of the client's pool are, and kept: taking one of a pool, and a pipeline of the
+    client's, cost several times what the round trip itself does.
+    """
 
     def __init__(self, redis: Redis, timeout: float) -> None:
-        self._redis = redis
+        self._pool = redis.connection_pool
         self._timeout = timeout
         self._waiting: list[tuple[tuple[Word, ...], asyncio.Future[Any]]] = []
         self._trips: set[asyncio.Task[None]] = set()
         self._under_way = 0
+        self._idle: list[AbstractConnection] = []
 
     async def run(self, *words: Word) -> Any:
         """Return the reply to a command."""
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((words, answer))
         if self._under_way < AT_ONCE:
             self._under_way += 1
-            trip = asyncio.create_task(self._travel(), name="redis commands")
+            trip = loop.create_task(self._travel(), name="redis commands")
             self._trips.add(trip)
             trip.add_done_callback(self._trips.discard)
-        async with bounded(self._timeout):
+        timer = loop.call_later(self._timeout, _give_up, answer)
+        try:
             return await answer
+        finally:
+            timer.cancel()
 
     async def _travel(self) -> None:
         try:
@@ -55,8 +66,6 @@ class Commands:
         try:
             async with bounded(self._timeout):
                 replies = await self._together([words for words, _ in batch])
-        except RedisUnavailable as error:
-            replies = [error.__cause__] * len(batch)
         except Exception as error:  # noqa: BLE001 - it is raised where the answers are awaited
             replies = [error] * len(batch)
         for (_, answer), reply in zip(batch, replies, strict=True):
@@ -68,18 +77,37 @@ class Commands:
                 answer.set_result(reply)
 
     async def _together(self, commands: list[tuple[Word, ...]]) -> list[Any]:
-        if len(commands) == 1:
-            # Alone, it is cheaper without a pipeline.
-            return [await self._redis.execute_command(*commands[0])]  # type: ignore[no-untyped-call] # the library's
-        pipeline = self._redis.pipeline(transaction=False)
-        for words in commands:
-            pipeline.execute_command(*words)
-        replies: list[Any] = await pipeline.execute(raise_on_error=False)
-        return replies
+        connection = self._idle.pop() if self._idle else self._pool.make_connection()  # type: ignore[no-untyped-call] # theirs
+        try:
+            # Connects it, where that is needed: Redis may have closed it since.
+            await self._pool.ensure_connection(connection)
+            wire = [piece for words in commands for piece in connection.pack_command(*words)]
+            await connection.send_packed_command(wire, check_health=False)
+            return [await _reply(connection) for _ in commands]
+        except BaseException:
+            # Replies may be on their way to nobody.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            self._idle.append(connection)
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Give up what is under way, and disconnect."""
         await end(*self._trips)
+        for connection in self._idle:
+            await connection.disconnect(nowait=True)
+
+
+def _give_up(answer: asyncio.Future[Any]) -> None:
+    if not answer.done():
+        answer.set_exception(unavailable(TimeoutError()))
+
+
+async def _reply(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return unavailable(error)
 
 
 class Script:

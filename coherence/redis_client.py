@@ -67,12 +67,19 @@ async def bounded(seconds: float | None) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except (RedisError, OSError, TimeoutError) as error:
-        raise RedisUnavailable(describe(error)) from error
+        raise unavailable(error) from error
     except RuntimeError as error:
         # uvloop reports a reset connection like this.
         if "closed" not in str(error):
             raise
-        raise RedisUnavailable(describe(error)) from error
+        raise unavailable(error) from error
+
+
+def unavailable(error: Exception) -> RedisUnavailable:
+    """Return what `error`, which says how Redis failed, is to those who asked it: its cause."""
+    raised = RedisUnavailable(describe(error))
+    raised.__cause__ = error
+    return raised
 
 
 def describe(error: BaseException) -> str:
