@@ -34,6 +34,7 @@ from service.fast.hits import Hits
 from service.fast.protocol import HITS
 from service.health import Health
 from service.journal import Journal
+from service.memory import keep_freed_memory
 from service.metrics import Metrics
 from service.multiprocess import share_metrics
 from service.negotiation import Negotiation
@@ -236,4 +237,5 @@ def create() -> Starlette:
         # Any other code, and uvicorn starts the worker again and again.
         sys.exit(STARTUP_FAILURE)
     logs.configure(settings.log_level, settings.log_format)
+    keep_freed_memory()
     return create_app(settings, on_failure=lambda: signal.raise_signal(signal.SIGTERM), shared_metrics=share_metrics())

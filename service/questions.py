@@ -1,6 +1,5 @@
 """What a cached route answers: one declaration, from which come the checks, the SQL and the cache key."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from coherence.deadline import leave_within
 from service.app import create_app
 from service.fast.protocol import Protocol
+from service.memory import keep_freed_memory
 from service.multiprocess import share_metrics
 from service.settings import ServiceSettings
 
@@ -86,6 +87,7 @@ def serve(settings: ServiceSettings) -> int:
         code = 1
         server.should_exit = True
 
+    keep_freed_memory()
     app = create_app(settings, on_failure=fail, shared_metrics=share_metrics())
     server = Server(configuration(app))
     with bound:

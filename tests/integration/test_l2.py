@@ -99,7 +99,7 @@ async def test_an_entry_lives_for_its_ttl(place: Place) -> None:
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a byte of the body": lambda wire: wire[:-1] + b"!",
-    "a byte of the header": lambda wire: wire.replace(b"AC2 17", b"AC2 18", 1),
+    "a byte of the header": lambda wire: wire.replace(b"AC3 17", b"AC3 18", 1),
     "truncated body": lambda wire: wire[:-3],
     "truncated header": lambda wire: wire[:20],
     "empty": lambda wire: wire[:0],

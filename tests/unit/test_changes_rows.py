@@ -214,5 +214,5 @@ def test_a_page_that_cannot_be_read_is_unknown(page: bytes) -> None:
     """The entry is whole: any change of a matching row ends it."""
     text = QUERY.text.encode()
     facts = b'identity %d "e" %s %s' % (len(BODY), page, text)
-    wire = b"AC2 1 0 1000 %s %s\n%s" % (_checksum(SPACE, b"1 0 1000", facts, BODY), facts, BODY)
+    wire = b"AC3 1 0 1000 %s %s\n%s" % (_checksum(SPACE, b"1 0 1000", facts, BODY), facts, BODY)
     assert Entry.from_wire(QUERY, wire) == Entry(QUERY, 1, 0.0, 1.0, '"e"', BODY, None)

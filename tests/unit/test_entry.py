@@ -36,7 +36,7 @@ def test_the_body_is_kept_as_it_is_behind_one_line() -> None:
     assert body == BODY
     version, stamp, stored_at, ttl, _, coding, length, etag, page, text = header.split(b" ", 9)
     assert (coding, length) == (b"identity", b"%d" % len(BODY))
-    assert (version, stamp, stored_at, ttl) == (b"AC2", b"1700000000000000", b"1700000000125", b"61500")
+    assert (version, stamp, stored_at, ttl) == (b"AC3", b"1700000000000000", b"1700000000125", b"61500")
     assert etag.decode() == etag_of(BODY)
     assert (page, text) == (b"null", b'{"limit":100,"offset":0,"status":"NEW"}')
 
@@ -75,7 +75,7 @@ def test_a_compressed_body_comes_back_with_its_plain_form() -> None:
 def test_what_is_said_of_a_body_is_checked(coding: bytes, length: bytes, stored: bytes) -> None:
     """Even with the right checksum: no more memory is taken than the length says, and that has a bound."""
     facts = b'%s %s "e" null %s' % (coding, length, QUERY.text.encode())
-    wire = b"AC2 1 0 1000 %s %s\n%s" % (_checksum(QUERY.namespace, b"1 0 1000", facts, stored), facts, stored)
+    wire = b"AC3 1 0 1000 %s %s\n%s" % (_checksum(QUERY.namespace, b"1 0 1000", facts, stored), facts, stored)
     with pytest.raises(MalformedEntry):
         Entry.from_wire(QUERY, wire)
 
@@ -106,7 +106,7 @@ def test_whatever_lies_there_is_malformed(wire: bytes) -> None:
     with pytest.raises(MalformedEntry):
         Entry.from_wire(QUERY, wire)
     with pytest.raises(MalformedEntry):
-        Entry.from_wire(QUERY, b"AC2 1 2 3 " + wire)
+        Entry.from_wire(QUERY, b"AC3 1 2 3 " + wire)
 
 
 def test_an_entry_of_other_parameters_is_refused() -> None:
@@ -136,7 +136,7 @@ def test_an_impossible_stamp_is_refused(stamp: int) -> None:
     assert stamp_of(forged[:STAMP_REACH]) is None
 
 
-@pytest.mark.parametrize("front", [b"", b"AC2", b"AC2 12", b"AC2 x 1", b"AC1 12 1", b"\x80\x04", b"null", b"[1, 2]"])
+@pytest.mark.parametrize("front", [b"", b"AC3", b"AC3 12", b"AC3 x 1", b"AC1 12 1", b"\x80\x04", b"null", b"[1, 2]"])
 def test_what_is_no_entry_has_no_stamp(front: bytes) -> None:
     """A sweep finds no stamp in what others left."""
     assert stamp_of(front) is None
