@@ -47,7 +47,7 @@ def test_every_link_is_one_for_a_header(account: str, key: str) -> None:
             query = question.ask(query_string.encode(), path_value)
         except UnicodeEncodeError:  # half a surrogate pair has no UTF-8
             return
-        row = (json.dumps({"transaction_id": key}).encode(), "2025-01-01T00:00:00+00:00")
-        body = question.content(query, [row]).body
+        time = "2025-01-01T00:00:00+00:00"
+        body = question.content(query, [(b"{}", 1, time, time, key)]).body
         ((name, value),) = link_headers(body)
         assert (name, value.decode()) == (b"link", f'<{json.loads(body)["next"]}>; rel="next"')

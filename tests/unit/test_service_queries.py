@@ -115,7 +115,7 @@ def test_behind_a_cursor_rows_are_read_from_their_place() -> None:
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
-        (f"cursor={PLACE.as_cursor(ANOMALIES.path)}&offset=0", "offset"),
+        (f"cursor={PLACE.as_cursor(ANOMALIES.path)}&offset=1", "offset"),
         (f"cursor={PLACE.as_cursor(TRANSACTIONS.path)}", "cursor"),
         ("cursor=x", "cursor"),
         ("cursor=%F0%9F%98%80", "cursor"),
