@@ -68,4 +68,4 @@ lock: ## Write uv.lock and the requirements for pip from pyproject.toml
 	scripts/lock
 
 clean: ## Remove what was made here, the demo's data too
-	rm -rf .venv .demo .bench .chaos .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .demo .bench .chaos .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache
