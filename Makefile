@@ -27,6 +27,7 @@ model: ## Search the small worlds of the protocol's model farther than `make tes
 
 mutants: ## Run every weakened build, and see that each is caught; ARGS="name …" for some of them
 	@scripts/environment dev
+	$(BIN)/pytest -q -m mutants
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 chaos: ## Break whatever can break, and look for an old answer; ARGS="-k word" for some of the faults

@@ -46,11 +46,15 @@ STRANGE = Weather(seed=16, strange=0.9)
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A build that is weaker in one point: `patch` weakens the code, `sql` the triggers."""
+    """A build that is weaker in one point: `patch` weakens the code, `sql` the triggers.
+
+    What makes it give an outdated answer may be `rare`, and finding it take long.
+    """
 
     patch: Weakening = lambda _: None
     sql: str = ""
     weather: Weather = PLAIN
+    rare: bool = False
 
 
 ANNOUNCE = "ALTER FUNCTION coherence.announce()"
@@ -61,7 +65,7 @@ MUTANTS = {
         judging(lambda judge, scope, change, page: judge(scope, RowChange(None, change.new), page))
     ),
     "a row between the cursor and the page counts as before it": Mutant(
-        judging_behind(lambda judge, scope, *args: judge(without_start(scope), *args))
+        judging_behind(lambda judge, scope, *args: judge(without_start(scope), *args)), rare=True
     ),
     "a row that is level with the cursor counts as before it": Mutant(
         judging_behind(lambda judge, scope, change, page: judge(scope, without_level(scope, change), page))
@@ -73,7 +77,8 @@ MUTANTS = {
                 if change.new and judge(scope, RowChange(change.old, None), page) is Verdict.AHEAD
                 else judge(scope, change, page)
             )
-        )
+        ),
+        rare=True,
     ),
     "the new row is ignored": Mutant(
         judging(lambda judge, scope, change, page: judge(scope, RowChange(change.old, None), page))
@@ -112,14 +117,14 @@ MUTANTS = {
         placing(lambda found, *_: -1 if found is None else found), weather=WILD
     ),
     "an overflow is ignored": Mutant(
-        reading(lambda document, rows: NOBODY if "overflow" in document else rows), weather=HEAVY
+        reading(lambda document, rows: NOBODY if "overflow" in document else rows), weather=HEAVY, rare=True
     ),
     "a TRUNCATE is ignored": Mutant(
-        reading(lambda document, rows: NOBODY if document["op"] == "truncate" else rows), weather=HEAVY
+        reading(lambda document, rows: NOBODY if document["op"] == "truncate" else rows), weather=HEAVY, rare=True
     ),
     "only the first row of a statement counts": Mutant(reading(lambda _, rows: rows and rows[:1])),
-    "a bump of too many rows tells of some": Mutant(most_rows_of_a_bump),
-    "forgotten rows are ignored": Mutant(forgetting, weather=FORGETFUL),
+    "a bump of too many rows tells of some": Mutant(most_rows_of_a_bump, rare=True),
+    "forgotten rows are ignored": Mutant(forgetting, weather=FORGETFUL, rare=True),
     "a batch is summed up by its new rows": Mutant(batch_values(lambda change: (change.new,)), weather=BATCHES),
     "a batch is summed up by its old rows": Mutant(batch_values(lambda change: (change.old,)), weather=BATCHES),
     "an answer is stamped after its load": Mutant(stamp_after_load),
@@ -135,7 +140,11 @@ MUTANTS = {
 }
 
 
-@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
+@pytest.mark.mutants
+@pytest.mark.parametrize(
+    "mutant",
+    [pytest.param(each, id=name, marks=[] if each.rare else pytest.mark.quick) for name, each in MUTANTS.items()],
+)
 async def test_a_weakened_build_is_caught(
     mutant: Mutant,
     migrated_url: str,
