@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope
 
 from service.parameters import faults_of
 from service.problems import Fault, Problem, invalid
-from service.responses import header_values
+from service.responses import Header, header_values
 
 BODY_LIMIT = 64 * 1024
 
@@ -24,6 +24,8 @@ async def read_json(scope: Scope, receive: Receive, model: type[M]) -> M:
     JSON that is not what `model` describes.
     """
     _check_content_type(scope)
+    if any(value.strip().lower() != b"identity" for value in header_values(scope, b"content-encoding")):
+        raise _unsupported("the body must not be compressed", (b"accept-encoding", b"identity"))
     body = await _read(scope, receive)
     try:
         document = json.loads(body.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
@@ -42,12 +44,7 @@ def _check_content_type(scope: Scope) -> None:
     media_type, _, parameters = given[0].partition(b";") if len(given) == 1 else (b"", b"", b"")
     charset = parameters.strip().lower().replace(b'"', b"")
     if media_type.strip().lower() != b"application/json" or charset not in {b"", b"charset=utf-8"}:
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            "the Content-Type must be application/json",
-            headers=[(b"accept", b"application/json")],
-        )
+        raise _unsupported("the Content-Type must be application/json", (b"accept", b"application/json"))
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
@@ -64,6 +61,10 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
             raise _too_large()
         if not message.get("more_body", False):
             return bytes(body)
+
+
+def _unsupported(detail: str, header: Header) -> Problem:
+    return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, headers=[header])
 
 
 def _too_large() -> Problem:

@@ -1,16 +1,16 @@
-"""Conditional requests: whether an If-None-Match already names what could be sent."""
+"""Conditional requests: whether an If-None-Match or an If-Match names what there is."""
 
 import re
 from collections.abc import Sequence
 
-_TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+_TAG = re.compile(rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
-def matching(values: Sequence[bytes], etags: Sequence[bytes], current: bytes) -> bytes | None:
-    """Return the first of the strong `etags` that If-None-Match names, None where the response must be sent in full.
+def matching(values: Sequence[bytes], etags: Sequence[bytes], current: bytes, *, weak: bool = True) -> bytes | None:
+    """Return the first of the strong `etags` that a list of entity tags names, None where it names none of them.
 
-    `values` are those of all If-None-Match headers; `*` stands for `current`. The comparison is weak, as RFC 9110
-    section 13.1.2 asks for; what is not a list of entity tags matches nothing.
+    `values` are those of all headers of one name; `*` stands for `current`. If-None-Match is compared weakly, If-Match
+    not: there a weak tag matches nothing (RFC 9110, section 13.1). What is not a list of entity tags matches nothing.
     """
     for value in values:
         if value in etags:
@@ -22,7 +22,7 @@ def matching(values: Sequence[bytes], etags: Sequence[bytes], current: bytes) ->
             tag = _TAG.match(rest)
             if tag is None:
                 break
-            if tag[1] in etags:
-                return tag[1]
+            if tag[2] in etags and (weak or not tag[1]):
+                return tag[2]
             rest = rest[tag.end() :]
     return None

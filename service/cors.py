@@ -15,7 +15,7 @@ PREFLIGHT = "preflight"
 """What preflights are counted under: they are answered for any path."""
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
-ASKED = ("Cache-Control", "Cache-Generation", "If-None-Match", "X-API-Key")
+ASKED = ("Cache-Control", "Cache-Generation", "If-Match", "If-None-Match", "X-API-Key")
 SHOWN = ("Age", "Allow", "Cache-Generation", "Cache-Status", "ETag", "Link", "Retry-After", "WWW-Authenticate")
 
 

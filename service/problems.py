@@ -97,6 +97,12 @@ def not_found(detail: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "not-found", detail)
 
 
+def precondition_failed() -> Problem:
+    """Return the 412 for what is another than If-Match names, or is what If-None-Match names."""
+    detail = "what is there now is not what If-Match or If-None-Match asks for: read it again"
+    return Problem(HTTPStatus.PRECONDITION_FAILED, "precondition-failed", detail)
+
+
 def not_acceptable() -> Problem:
     """Return the 406 for an Accept-Encoding that refuses every form of an answer."""
     return Problem(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "Accept-Encoding leaves no coding to send")

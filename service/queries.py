@@ -82,7 +82,9 @@ _ANNOUNCED = ", ".join(ANNOUNCED)
 # the row is locked, so that it tells the order of the changes; a transaction's own time would tell when each began.
 SET_STATUS = f"""
 WITH known AS (
-    SELECT {_ANNOUNCED}, xmin FROM {ANOMALIES_TABLE.name} WHERE transaction_id = %(transaction_id)s FOR UPDATE
+    SELECT {_ANNOUNCED}, xmin FROM {ANOMALIES_TABLE.name} WHERE transaction_id = %(transaction_id)s
+        AND (%(version)s::bigint IS NULL OR xmin::text::bigint = %(version)s::bigint)
+    FOR UPDATE
 ), updated AS (
     UPDATE {ANOMALIES_TABLE.name} AS a
     SET status = %(status)s, updated_at = CASE WHEN a.status = %(status)s THEN a.updated_at ELSE clock_timestamp() END
@@ -96,5 +98,15 @@ FROM (SELECT {ANOMALIES_TABLE.column_list} FROM updated) AS r
 """  # noqa: S608 - made of the declarations above
 """Set a status; return the row's JSON, and what the change is told by: the old and the new values.
 
-Then the transaction that wrote the old ones, and the oldest that had not ended, for `Horizon`.
+Then the transaction that wrote the old ones, and the oldest that had not ended, for `Horizon`. With a `version`, only
+the row which that transaction wrote is changed.
 """
+
+VERSION = f"""
+SELECT row_to_json(r), (
+    SELECT xmin::text::bigint FROM {ANOMALIES_TABLE.name} WHERE transaction_id = %(transaction_id)s
+) FROM (
+    SELECT {ANOMALIES_TABLE.column_list} FROM {ANOMALIES_TABLE.name} WHERE transaction_id = %(transaction_id)s
+) AS r
+"""  # noqa: S608 - made of the declarations above
+"""Return the row's JSON, and the transaction that wrote it."""

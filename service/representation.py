@@ -134,6 +134,10 @@ class Forms:
                 return Response(304, [(b"etag", etag), *self._shared, *varying], b"")
         return Response(200, [*chosen.headers, *varying], b"" if head else chosen.body)
 
+    def match(self, wanted: Sequence[bytes], accepted: Accepted) -> bool:
+        """Tell whether If-Match headers with these values name this answer, in a form that the client accepts."""
+        return matching(wanted, self._etags(accepted), self.etag, weak=False) is not None
+
     def _etags(self, accepted: Accepted) -> list[bytes]:
         coded = [with_coding(self.etag, coding) for coding in accepted.codings]
         return [self.etag, *coded] if accepted.identity else coded

@@ -25,7 +25,7 @@ from service.responses import Header
 _ENCODING = b"accept-encoding"
 
 _MATTERS = frozenset(
-    {HEADER, _ENCODING, b"if-none-match", b"cache-generation", b"cache-control", b"origin"}
+    {HEADER, _ENCODING, b"if-match", b"if-none-match", b"cache-generation", b"cache-control", b"origin"}
     | {b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade"}
 )
 """Headers by which an answer, or what becomes of the connection, may differ. Those that `read` does not read make a

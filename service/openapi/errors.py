@@ -44,11 +44,16 @@ KINDS: Mapping[str, Kind] = {
     "not-found": Kind(_404, "There is nothing with this id, or at this path."),
     "method-not-allowed": Kind(_405, "The path takes other methods."),
     "not-acceptable": Kind(_406, "Accept-Encoding refuses plain bytes, and every coding that there is."),
+    "precondition-failed": Kind(
+        HTTPStatus.PRECONDITION_FAILED, "What is there is another than If-Match names, or is what If-None-Match names."
+    ),
     "content-too-large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is over 64 KiB."),
     "uri-too-long": Kind(
         HTTPStatus.REQUEST_URI_TOO_LONG, "The query string is over 4096 bytes, or the URL over 8 KiB."
     ),
-    "unsupported-media-type": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not application/json."),
+    "unsupported-media-type": Kind(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not application/json, or it is compressed."
+    ),
     "invalid-request": Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "A parameter, a member of the body or a header is missing, unknown, repeated, empty or out of range.",
@@ -71,7 +76,7 @@ KINDS: Mapping[str, Kind] = {
 _HEADERS: Mapping[HTTPStatus, tuple[str, ...]] = {
     _401: ("WWW-Authenticate",),
     _405: ("Allow",),
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("Accept",),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("Accept", "Accept-Encoding"),
     _503: ("Retry-After",),
 }
 

@@ -14,6 +14,7 @@ def _answered(description: str, *, required: bool = True, **schema: object) -> O
 
 
 REQUEST = {
+    "If-Match": _asked("If-Match", "Tags of answers, or `*`: 412 where what is there is none of them."),
     "If-None-Match": _asked(
         "If-None-Match", "Tags of answers that the client has: 304 where one of them is still right."
     ),
@@ -46,7 +47,8 @@ RESPONSE = {
     "Retry-After": _answered("When to come again, in seconds.", pattern="^[0-9]+$"),
     "WWW-Authenticate": _answered("How to authenticate."),
     "Allow": _answered("The methods that the path takes."),
-    "Accept": _answered("The media type that the body must have."),
+    "Accept": _answered("The media type that the body must have.", required=False),
+    "Accept-Encoding": _answered("`identity`, where the body is compressed.", required=False),
     "Content-Security-Policy": _answered("What the page may load: only what is here."),
 }
 """Header fields of answers, by name: the names of their components, too."""

@@ -75,7 +75,9 @@ def _read(question: Question, model: type, fields: tuple[str, ...], *kinds: str)
     return {
         "200": answer(f"What the {question.namespace} are, within the bound.", model, *fields, "Content-Encoding"),
         "304": {"description": "The client has the answer.", "headers": answered(*fields)},
-        **errors("unauthorized", *kinds, "not-acceptable", "invalid-request", *LOADING, "not-cached"),
+        **errors(
+            "unauthorized", *kinds, "not-acceptable", "precondition-failed", "invalid-request", *LOADING, "not-cached"
+        ),
     }
 
 

@@ -7,7 +7,7 @@ from service.auth import Role
 from service.console.stream import EVENTS
 from service.health import Report
 from service.openapi.errors import errors
-from service.openapi.headers import answered
+from service.openapi.headers import answered, asked
 from service.openapi.operations import ANYBODY, answer, asset, body, listing, lookup, only, operation, page
 from service.openapi.schemas import Object, parameters
 from service.pages import PAGES
@@ -64,9 +64,9 @@ def _set_status() -> Object:
         ANOMALY.namespace,
         "Set the status",
         "With the 200 every reachable process knows of it. To be certain, a read sends `Cache-Generation` back.",
-        parameters=parameters(ANOMALY),
+        parameters=[*parameters(ANOMALY), *asked("If-Match", "If-None-Match")],
         requestBody=body(NewStatus, {"new_status": "CONFIRMED"}),
-        responses={"200": changed, **errors("unauthorized", "not-found", *_TAKING, *_WRITING)},
+        responses={"200": changed, **errors("unauthorized", "not-found", "precondition-failed", *_TAKING, *_WRITING)},
     )
 
 

@@ -15,7 +15,7 @@ from service.auth import ROLE, Role
 from service.cache_control import NOTHING_ASKED, Directives
 from service.database import Database
 from service.negotiation import Accepted, Negotiation
-from service.problems import Fault, Problem, invalid, not_acceptable
+from service.problems import Fault, Problem, invalid, not_acceptable, precondition_failed
 from service.questions import Question
 from service.representation import PRIVATE, Forms, Representation, varying_headers
 from service.responses import NO_STORE
@@ -62,6 +62,7 @@ class Cached:
         known: list[bytes] = []
         codings: list[bytes] = []
         control: list[bytes] = []
+        wanted: list[bytes] = []
         for name, value in scope["headers"]:
             if name == b"if-none-match":
                 known.append(value)
@@ -71,6 +72,8 @@ class Cached:
                 codings.append(value)
             elif name == b"cache-control":
                 control.append(value)
+            elif name == b"if-match":
+                wanted.append(value)
         directives = Directives.of(b",".join(control)) if control else NOTHING_ASKED
         answer = await self.answer(query, directives, bypass=bypass, at_least=at_least)
         if bypass is None:
@@ -78,6 +81,8 @@ class Cached:
         admin = bypass == "admin"
         forms = Forms.of(answer.kept) if answer.kept else Forms(answer.body, answer.etag, keep=KEPT_BY[admin])
         accepted = self._negotiation.accepted(b",".join(codings) if codings else None)
+        if wanted and not forms.match(wanted, accepted):
+            raise precondition_failed()
         chosen = forms.best(accepted) or await self._make(forms, accepted, answer)
         varying = varying_headers(answer)
         head = scope["method"] == "HEAD"

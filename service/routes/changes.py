@@ -9,15 +9,20 @@ from starlette.types import Receive, Scope, Send
 
 from coherence.changes import Change
 from coherence.clock import monotonic
+from coherence.coding import CODINGS
 from coherence.coherence import Coherence
+from coherence.entry import etag_of
+from coherence.query import Query
 from coherence.rows import RowChange
 from service.bodies import read_json
+from service.conditional import matching
 from service.database import Database
 from service.horizon import Horizon
 from service.parameters import Status
-from service.problems import Fault, invalid, unavailable
-from service.queries import ANOMALY, NAMESPACES, SET_STATUS
-from service.responses import JSON, NO_STORE, respond
+from service.problems import Fault, invalid, precondition_failed, unavailable
+from service.queries import ANOMALY, NAMESPACES, SET_STATUS, VERSION
+from service.representation import with_coding
+from service.responses import JSON, NO_STORE, header_values, respond
 from service.routes.cached import CACHE_GENERATION
 
 
@@ -72,10 +77,14 @@ class SetStatus:
         self._horizon = Horizon(coherence.timing.bound, monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a PUT. Raises Problems: 400, 404, 413, 415, 422, 503."""
+        """Answer a PUT. Raises Problems: 400, 404, 412, 413, 415, 422, 503."""
         query = ANOMALY.ask(scope["query_string"], scope["path_params"][ANOMALY.path_parameter])
         wanted = await read_json(scope, receive, NewStatus)
-        rows = await self._database.rows(SET_STATUS, {**query.parameters, "status": wanted.new_status})
+        expected = await self._version(query, scope)
+        changed = {**query.parameters, "status": wanted.new_status, "version": expected}
+        rows = await self._database.rows(SET_STATUS, changed)
+        if not rows and expected is not None:
+            raise precondition_failed()
         body = ANOMALY.content(query, rows).body
         _, old, new, version, horizon = rows[0]
         # After another's change that is still on its way, or our own at a first try, `old` is not what caches know.
@@ -85,6 +94,20 @@ class SetStatus:
         if published.generation is not None:
             headers.append((CACHE_GENERATION, b"%d" % published.generation))
         await respond(scope, send, 200, headers, body)
+
+    async def _version(self, query: Query, scope: Scope) -> int | None:
+        """Return the one version of the row that may be changed, None for any. Raises the 404 and 412 Problems."""
+        wanted, refused = header_values(scope, b"if-match"), header_values(scope, b"if-none-match")
+        if not wanted and not refused:
+            return None
+        rows = await self._database.rows(VERSION, query.parameters)
+        etag = etag_of(ANOMALY.content(query, rows).body).encode()
+        forms = [etag, *(with_coding(etag, coding) for coding in CODINGS)]
+        met = not wanted or matching(wanted, forms, etag, weak=False) is not None
+        if not met or matching(refused, forms, etag) is not None:
+            raise precondition_failed()
+        version: int = rows[0][1]
+        return version
 
 
 class Invalidate:

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import httpx2
+import psycopg
 import pytest
 from redis.asyncio import Redis
 
 from coherence.keys import cache_key
+from service.queries import SET_STATUS, VERSION
 from tests.support.api import ANOMALIES, Api, running, status_of
 from tests.support.waiting import eventually
 
@@ -36,6 +38,43 @@ async def test_a_put_answers_the_updated_row(analyst: httpx2.AsyncClient) -> Non
     assert response.json()["updated_at"] > before["updated_at"]
     assert int(response.headers["cache-generation"]) > 0
     assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_put_with_if_match_overwrites_nobody(analyst: httpx2.AsyncClient, admin: httpx2.AsyncClient) -> None:
+    """It changes what the client has read, in whichever form; 412 where that was changed since."""
+    read = (await analyst.get(PATH)).headers["etag"]
+    assert (await admin.put(PATH, json={"new_status": "CONFIRMED"})).status_code == 200
+    for headers in ({"If-Match": read}, {"If-Match": f'W/{read}, "x"'}, {"If-None-Match": "*"}):
+        refused = await analyst.put(PATH, json={"new_status": "DISMISSED"}, headers=headers)
+        assert (refused.status_code, refused.json()["type"].rpartition(":")[2]) == (412, "precondition-failed")
+    again = await analyst.get(PATH)
+    assert again.json()["status"] == "CONFIRMED"
+    etag = again.headers["etag"]
+    for status, wanted in (("NEW", "*"), ("CONFIRMED", '"x", {etag}'), ("DISMISSED", "{gzip}")):
+        etag = (await analyst.get(PATH)).headers["etag"]
+        named = wanted.format(etag=etag, gzip=f'{etag[:-1]}-gzip"')
+        taken = await analyst.put(PATH, json={"new_status": status}, headers={"If-Match": named})
+        assert (taken.status_code, taken.json()["status"]) == (200, status)
+    missing = await analyst.put(f"{ANOMALIES}/none", json={"new_status": "NEW"}, headers={"If-Match": "*"})
+    assert missing.status_code == 404
+
+
+async def test_a_change_between_the_look_and_the_put_counts(api: Api) -> None:
+    """The row is changed only in the version that was looked at."""
+    url = api.settings.database_url.get_secret_value()
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        cursor = await connection.execute(VERSION.encode(), {"transaction_id": "a-0003"})
+        _, version = await cursor.fetchone() or (None, None)
+        given = {"transaction_id": "a-0003", "status": "CONFIRMED", "version": version}
+        assert await (await connection.execute(SET_STATUS.encode(), given)).fetchone() is not None
+        assert await (await connection.execute(SET_STATUS.encode(), given)).fetchone() is None
+
+
+async def test_a_compressed_body_is_refused(analyst: httpx2.AsyncClient) -> None:
+    """It would not be read as what it is."""
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    response = await analyst.put(PATH, content=b'{"new_status": "NEW"}', headers=headers)
+    assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
 
 
 async def test_the_same_status_again_is_fine_and_changes_nothing(analyst: httpx2.AsyncClient) -> None:

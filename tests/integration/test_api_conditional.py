@@ -23,6 +23,17 @@ async def test_what_the_client_has_is_not_sent_again(analyst: httpx2.AsyncClient
         assert response.status_code == 200
 
 
+async def test_who_wants_what_was_gets_nothing_else(analyst: httpx2.AsyncClient) -> None:
+    """If-Match on a GET: 412 where the answer is another; a hit does not pass it by."""
+    for path in PATHS:
+        for _ in range(2):
+            response = await analyst.get(path)
+            etag = response.headers["etag"]
+            for tags, status in ((etag, 200), ("*", 200), ('"other"', 412), (f"W/{etag}", 412)):
+                response = await analyst.get(path, headers={"If-Match": tags})
+                assert response.status_code == status
+
+
 async def test_the_tag_is_strong_and_follows_the_bytes(analyst: httpx2.AsyncClient) -> None:
     """Another answer has another tag; the same answer, loaded again, the same."""
     first = await analyst.get(f"{ANOMALIES}/a-0003")

@@ -106,7 +106,9 @@ class RowWorld:
 
     async def set_status(self, transaction_id: str, status: str) -> None:
         """Do as the API does at a PUT: commit, and bump without waiting for the trigger's notification."""
-        cursor = await self._reader.execute(SET_STATUS.encode(), {"transaction_id": transaction_id, "status": status})
+        cursor = await self._reader.execute(
+            SET_STATUS.encode(), {"transaction_id": transaction_id, "status": status, "version": None}
+        )
         row = await cursor.fetchone()
         if row is not None:
             await self._delivery.bump([Change(ANOMALY.namespace, "put", rows=(RowChange(row[1], row[2]),))])

@@ -1,4 +1,4 @@
-"""If-None-Match."""
+"""If-None-Match, and If-Match."""
 
 import pytest
 
@@ -45,3 +45,11 @@ def test_a_tag_that_is_named_is_not_sent_again(values: list[bytes]) -> None:
 def test_anything_else_is(values: list[bytes]) -> None:
     """Other tags, and what is no list of tags."""
     assert matching(values, [ETAG], ETAG) is None
+
+
+def test_if_match_takes_strong_tags_alone() -> None:
+    """A weak one says nothing of the bytes."""
+    assert matching([b'"x", "abc"'], [ETAG], ETAG, weak=False) == ETAG
+    assert matching([b"*"], [ETAG], ETAG, weak=False) == ETAG
+    assert matching([b'W/"abc"'], [ETAG], ETAG, weak=False) is None
+    assert matching([b'W/"abc", "abc"'], [ETAG], ETAG, weak=False) == ETAG
