@@ -132,7 +132,8 @@ class Cache:
         kept = self._l1.get(query.key)
         if kept is None or now >= kept.refresh_at:
             return None
-        if kept.entry.query is not query and kept.entry.query != query:
+        # The namespace is in the key: what is kept under this one is of the same.
+        if kept.entry.query.text != query.text:
             return None
         if kept.judged != view.generation and not (
             view.unaffected(query, kept.judged, kept.entry.page) and self._loading.spares(kept)

@@ -16,6 +16,7 @@ from service.app import create_app
 from service.fast.protocol import Protocol
 from service.memory import keep_freed_memory
 from service.multiprocess import share_metrics
+from service.protocol import LimitedProtocol
 from service.settings import ServiceSettings
 
 GOODBYE_SECONDS = 6
@@ -89,7 +90,8 @@ def serve(settings: ServiceSettings) -> int:
 
     keep_freed_memory()
     app = create_app(settings, on_failure=fail, shared_metrics=share_metrics())
-    server = Server(configuration(app))
+    fast = settings.http_fast_path == "auto"
+    server = Server(configuration(app, Protocol if fast else LimitedProtocol))
     with bound:
         log.info("api started", url=_url(bound), max_staleness_seconds=settings.cache_max_staleness_seconds)
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
@@ -99,11 +101,11 @@ def serve(settings: ServiceSettings) -> int:
     return code
 
 
-def configuration(app: Starlette) -> uvicorn.Config:
+def configuration(app: Starlette, protocol: type[LimitedProtocol]) -> uvicorn.Config:
     """Return uvicorn's configuration: no access log, no WebSockets, nothing before the application."""
     return uvicorn.Config(
         app,
-        http=Protocol,
+        http=protocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -8,7 +8,6 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from service.fast.hits import Hits
-from service.fast.table import target_of
 
 
 class Application(Starlette):
@@ -22,20 +21,17 @@ class Application(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or run the lifespan."""
         if scope["type"] == "http":
-            method = scope["method"]
-            if method in {"GET", "HEAD"} and "raw_path" in scope and not scope.get("root_path"):
-                started = perf_counter()
-                target = target_of(scope["raw_path"], scope["query_string"])
-                asking = self._hits.read(target, method, scope["headers"])
-                ready = self._hits.answer(asking) if asking is not None else None
-                if ready is not None:
-                    start = {"type": "http.response.start", "status": ready.status, "headers": list(ready.headers)}
-                    try:
-                        await send(start)
-                        await send({"type": "http.response.body", "body": ready.body})
-                    finally:
-                        ready.tally.add(perf_counter() - started)
-                    return
+            started = perf_counter()
+            asking = self._hits.read_scope(scope)
+            ready = self._hits.answer(asking) if asking is not None else None
+            if ready is not None:
+                try:
+                    headers = list(ready.headers)
+                    await send({"type": "http.response.start", "status": ready.status, "headers": headers})
+                    await send({"type": "http.response.body", "body": ready.body})
+                finally:
+                    ready.tally.add(perf_counter() - started)
+                return
         elif scope["type"] == "lifespan" and "state" in scope:
             scope["state"].update(self._shared)
         await super().__call__(scope, receive, send)

@@ -1,9 +1,11 @@
-"""What a request asks, found by the bytes that it is made of: those of an earlier one that was parsed.
+"""What a request asks, found by what it is made of: the same as an earlier one that was read.
 
 This compares the key in a request with those in known heads, and not in constant time. It gives nothing away for all
 that: two heads are compared byte by byte only where all 64 bits of their hashes agree, and what a head hashes to nobody
 can tell who does not have it, key and all. So no answer comes sooner for a key that is nearly right.
 """
+
+from collections.abc import Hashable
 
 from service.fast.asking import Asking
 
@@ -21,14 +23,14 @@ class Heads:
 
     def __init__(self, most: int = MOST_HEADS) -> None:
         self._most = most
-        self._asking: dict[bytes, Asking] = {}
+        self._asking: dict[Hashable, Asking] = {}
         self._once: set[int] = set()
         self.get = self._asking.get
-        """Return what a request of these bytes asks; None where that is not known."""
+        """Return what a request with this head asks; None where that is not known."""
 
-    def learn(self, head: bytes, asking: Asking) -> None:
-        """Take it that a request that is `head`, and nothing else, is parsed as one that asks `asking`."""
-        if len(head) > LONGEST_HEAD or head in self._asking:
+    def learn(self, head: Hashable, size: int, asking: Asking) -> None:
+        """Take it that a request with this head, of `size` bytes, asks `asking`, whenever it comes."""
+        if size > LONGEST_HEAD or head in self._asking:
             return
         digest = hash(head)
         if digest not in self._once:

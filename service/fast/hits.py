@@ -34,9 +34,11 @@ request one for the long way."""
 TRACEPARENT = b"traceparent"
 NOT_SAMPLED = b"-00"
 
+_METHODS = frozenset({"GET", "HEAD"})
+
 
 class Hits:
-    """One process' plain hits. `accepted` reads an Accept-Encoding header. `heads` is for the server's protocol.
+    """One process' plain hits. `accepted` reads an Accept-Encoding header. `heads` are requests that came before.
 
     In a process that is `traced`, a request that is part of a trace goes the long way, where it gets its span.
     """
@@ -62,6 +64,25 @@ class Hits:
         """Take it that the request of `scope`, a valid GET or HEAD of the route `template`, asks `query`."""
         if "raw_path" in scope and not scope.get("root_path"):
             self._table.learn(target_of(scope["raw_path"], scope["query_string"]), Known(query, template))
+
+    def read_scope(self, scope: Scope) -> Asking | None:
+        """Return what a request asks that an ASGI server has read; see `read`."""
+        method, headers = scope["method"], scope["headers"]
+        if method not in _METHODS or "raw_path" not in scope or scope.get("root_path"):
+            return None
+        raw_path, query_string = scope["raw_path"], scope["query_string"]
+        head = (method, raw_path, query_string, *headers)
+        try:
+            asking = self.heads.get(head)
+        except TypeError:
+            # A server may give headers as lists, which cannot be looked up.
+            return self.read(target_of(raw_path, query_string), method, headers)
+        if asking is None:
+            asking = self.read(target_of(raw_path, query_string), method, headers)
+            if asking is not None:
+                size = len(raw_path) + len(query_string) + sum(len(name) + len(value) for name, value in headers)
+                self.heads.learn(head, size, asking)
+        return asking
 
     def read(self, target: bytes, method: str, headers: Iterable[Header]) -> Asking | None:
         """Return what a GET or HEAD asks, None where it is not to be answered here.
@@ -100,7 +121,7 @@ class Hits:
         if found is None:
             return None
         kept, left = found
-        forms = Forms.of(kept)
+        forms: Forms = kept.prepared or Forms.of(kept)
         age = kept.entry.ttl - left
         recent: Recent | None = forms.recent
         if recent is None or not recent.fits(age, left):

@@ -125,7 +125,7 @@ class Protocol(LimitedProtocol):
         ready, self._ready = self._ready, []
         if between and self._between and len(ready) == 1 and self.cycle is self._answering and self._asking is not None:
             # What was read is this request, and nothing else.
-            hits.heads.learn(data, self._asking)
+            hits.heads.learn(data, len(data), self._asking)
         default_headers = self.server_state.default_headers
         parts = [part for each in ready for part in (each.head(default_headers), each.body)]
         self._write(parts, self._ready_bytes)

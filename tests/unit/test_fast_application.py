@@ -66,6 +66,41 @@ async def test_what_a_server_does_to_a_response_is_done_to_that_one(side: Side) 
     assert second["headers"] == before
 
 
+async def test_a_request_that_came_before_is_not_read_again(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it asks is known by its head; one that differs in anything is read."""
+    for _ in range(2):
+        await ask(side, scope_of())
+    read: list[bytes] = []
+    monkeypatch.setattr(side.hits, "read", lambda target, _method, _headers: read.append(target))
+    start, body = await ask(side, scope_of())
+    assert (start["status"], body["body"]) == (200, BODIES[TARGET][-1])
+    assert read == []
+    for other in (
+        scope_of(method="HEAD"),
+        scope_of(query_string=b"limit=02"),
+        scope_of(headers=[(b"x-api-key", b"wrong-key-0123456789")]),
+        scope_of(headers=[(b"x-api-key", ANALYST_KEY.encode()), (b"accept", b"*/*")]),
+    ):
+        await ask(side, other)
+    assert len(read) == 4
+
+
+async def test_no_answer_is_remembered(side: Side) -> None:
+    """A head that came before is asked for anew: a change has ended its answer, so it is loaded, in vain here."""
+    for _ in range(3):
+        assert (await ask(side, scope_of()))[0]["status"] == 200
+    side.change("anomalies")
+    assert (await ask(side, scope_of()))[0]["status"] == 503
+
+
+async def test_headers_may_be_lists(side: Side) -> None:
+    """Some servers give pairs that cannot be looked up."""
+    for _ in range(3):
+        start, _ = await ask(side, scope_of(headers=[[b"x-api-key", ANALYST_KEY.encode()]]))
+        assert start["status"] == 200
+    assert len(side.hits.heads) == 0
+
+
 @pytest.mark.parametrize("without", ["raw_path", "root_path"])
 async def test_a_server_need_not_tell_all(side: Side, without: str) -> None:
     """The raw path and the root path are optional in ASGI."""

@@ -50,15 +50,15 @@ ASKING = Asking(KNOWN.query, 0, Form(KNOWN.template, "GET", None, ()))
 def test_a_head_is_kept_when_it_comes_again() -> None:
     """One that has something of its own in it pushes nothing out, and one that is long is not worth its place."""
     heads = Heads(most=3)
-    heads.learn(b"again", ASKING)
+    heads.learn(b"again", 5, ASKING)
     assert heads.get(b"again") is None
-    heads.learn(b"again", ASKING)
+    heads.learn(b"again", 5, ASKING)
     for number in range(100):
-        heads.learn(b"%d" % number, ASKING)
+        heads.learn(b"%d" % number, 1, ASKING)
     assert heads.get(b"again") is ASKING
     assert heads.get(b"again ") is None
     for _ in range(2):
-        heads.learn(b"x" * (LONGEST_HEAD + 1), ASKING)
+        heads.learn(b"long", LONGEST_HEAD + 1, ASKING)
     assert len(heads) == 1
     assert len(heads._once) <= 3
 
@@ -68,7 +68,7 @@ def test_no_more_heads_are_kept_than_may_be() -> None:
     heads = Heads(most=3)
     for number in range(5):
         for _ in range(3):
-            heads.learn(b"%d" % number, ASKING)
+            heads.learn(b"%d" % number, 1, ASKING)
     assert [heads.get(b"%d" % number) is not None for number in range(5)] == [False, False, True, True, True]
 
 
