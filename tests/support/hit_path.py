@@ -147,7 +147,7 @@ class HeldUp:
         async def rows(_: Database, sql: str, parameters: Mapping[str, Scalar]) -> Sequence[tuple[Any, ...]]:
             del sql, parameters
             await self._may_end.wait()
-            return []
+            return [(None, 0, None, None, None)]
 
         monkeypatch.setattr(Database, "rows", rows)
 
