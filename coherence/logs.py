@@ -47,5 +47,7 @@ def configure(level: str, style: str) -> None:
     root.setLevel(level)
     for noisy in ("asyncio", "psycopg", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    # It warns of each try to reach a collector, and says as an error what was lost of it.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     # It warns of each try to connect, several a second; the programs tell once that Postgres is lost, and why.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

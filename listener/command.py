@@ -32,6 +32,7 @@ Settings (environment or .env):
   LISTENER_HEALTH_HOST, LISTENER_HEALTH_PORT
                                where /livez, /readyz and /metrics are (127.0.0.1, 8081)
   LOG_LEVEL, LOG_FORMAT        INFO, json or console
+  TRACING                      on: OpenTelemetry, with the extra otel (off)
 
 \b
 Exit codes:

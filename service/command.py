@@ -31,6 +31,7 @@ def api() -> None:
                                    seconds that answers are kept (60, 30)
       DB_POOL_SIZE                 Postgres connections (10)
       LOG_LEVEL, LOG_FORMAT        INFO, json or console
+      TRACING                      on: OpenTelemetry, with the extra otel (off)
 
     \b
     Without a key: /livez, /readyz, /metrics. With one: /api/v1/anomalies and so on.
