@@ -6,6 +6,7 @@ from typing import Self
 import click
 from rich import progress as rich
 from rich.console import Console
+from rich.table import Column
 
 LINES = 4
 """How many lines there are where there is no terminal."""
@@ -25,9 +26,10 @@ class Progress:
         self._bar = (
             rich.Progress(
                 rich.TextColumn("{task.description}"),
-                rich.BarColumn(),
-                rich.MofNCompleteColumn(),
-                rich.TimeElapsedColumn(),
+                rich.BarColumn(bar_width=None),
+                rich.TextColumn("{task.completed:,} of {task.total:,}", table_column=Column(no_wrap=True)),
+                rich.TimeElapsedColumn(table_column=Column(no_wrap=True)),
+                expand=True,
                 console=console,
             )
             if console.is_terminal

@@ -34,6 +34,8 @@ TWO = 0.3
 """How often there are two faults at once."""
 BOTH = " + "
 LOGS = "logs"
+LINE_SECONDS = 30.0
+"""How often there is a line of progress where there is no terminal."""
 REST = 1.0
 """Most seconds between two faults, beside what healing takes."""
 
@@ -148,7 +150,7 @@ async def _watch(soak: Soak, seconds: float) -> None:
     columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("starting", total=seconds)
-        begun = monotonic()
+        begun = told = monotonic()
         while True:
             await asyncio.sleep(0.5)
             if soak.trial.begun:
@@ -156,7 +158,11 @@ async def _watch(soak: Soak, seconds: float) -> None:
                 reads, violations = sum(each.reads for each in tallies), sum(each.violations for each in tallies)
                 worst = max((each.staleness.worst for each in tallies), default=0.0)
                 said = f"{violations} of {reads:,}, worst {worst:.2f} s: {soak.trial.phase}"
-                progress.update(task, completed=monotonic() - begun, description=said)
+                now = monotonic()
+                progress.update(task, completed=now - begun, description=said)
+                if not progress.console.is_terminal and now - told >= LINE_SECONDS:
+                    told = now
+                    click.echo(f"{now - begun:6.0f} of {seconds:.0f} s  {said}")
 
 
 if __name__ == "__main__":

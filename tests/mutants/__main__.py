@@ -72,7 +72,7 @@ def main() -> int:
     """Run, print, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("mutants", nargs="*", default=list(MUTANTS), metavar="mutant")
+    parser.add_argument("mutants", nargs="*", default=list(MUTANTS), choices=[[], *MUTANTS], metavar="mutant")
     chosen = parser.parse_args()
     caught = True
     for line, well in lines([MUTANTS[name] for name in chosen.mutants], chosen.jobs):
