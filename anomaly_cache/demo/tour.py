@@ -28,6 +28,7 @@ def print_places(places: Places, secrets: Secrets) -> None:
     say()
     for name, value in (
         *((f"API replica {number}", url) for number, url in enumerate(places.replicas, start=1)),
+        ("console", f"{places.replicas[0]}/console"),
         ("listener", f"{places.listener}/readyz"),
         ("metrics", f"{places.replicas[0]}/metrics"),
         ("analyst's key", secrets.analyst_key),
