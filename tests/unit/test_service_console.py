@@ -18,9 +18,9 @@ STATIC = ROOT / "service" / "console" / "static"
 
 
 @asynccontextmanager
-async def client(**settings: object) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(console: str = "on") -> AsyncIterator[httpx2.AsyncClient]:
     """A client without a key, of an API that has nothing to connect to."""
-    given = settings_for("postgresql://nowhere/none", "redis://nowhere", **settings)
+    given = settings_for("postgresql://nowhere/none", "redis://nowhere", console=console)
     app = create_app(given, on_failure=lambda: None)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://api") as made:
         yield made
