@@ -73,7 +73,7 @@ class LimitedProtocol(HttpToolsProtocol):
         body = problem.as_json()
         head = (
             f"HTTP/1.1 {problem.status:d} {problem.status.phrase}\r\ncontent-type: application/problem+json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            f"cache-control: no-store\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()

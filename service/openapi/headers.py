@@ -2,6 +2,9 @@
 
 from service.openapi.schemas import Object
 
+_GENERATION = "^([1-9][0-9]{0,14}|[1-8][0-9]{15})$"
+"""Below 2⁵³, and past any that is made before the year 2255."""
+
 _TAG = r'^"[0-9a-f]{32}(-[a-z]+)?"$'
 
 
@@ -26,7 +29,7 @@ REQUEST = {
     "Cache-Generation": _asked(
         "Cache-Generation",
         "What a PUT or an invalidation answered: the answer shows that change for certain.",
-        pattern="^[1-9][0-9]{0,15}$",
+        pattern=_GENERATION,
     ),
 }
 """Parameters of requests that read, by name: the names of their components, too."""
@@ -40,7 +43,7 @@ RESPONSE = {
     "Cache-Generation": _answered(
         "The generation that shows the change; missing where Redis cannot be reached.",
         required=False,
-        pattern="^[1-9][0-9]*$",
+        pattern=_GENERATION,
     ),
     "Link": _answered("The next page (RFC 8288).", required=False, pattern='^<[^>]+>; rel="next"$'),
     "Content-Encoding": _answered("The coding of the body.", required=False, enum=["zstd", "br", "gzip"]),

@@ -177,6 +177,7 @@ async def exchange(port: int, request: bytes) -> tuple[int, bytes]:
         writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head
+    assert b"cache-control: no-store" in head
     return int(head.split(b" ", 2)[1]), body
 
 
