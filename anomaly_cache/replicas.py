@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import sys
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from anomaly_cache.deployment import RedisSilentError, deployment, load_settings
@@ -13,6 +15,8 @@ from coherence.redis_client import RedisUnavailable
 from coherence.settings import CoherenceSettings
 
 COLUMNS = ("kind", "host", "pid", "state", "up", "generation", "lease", "hit rate", "answers", "L1", "lag", "problem")
+
+WIDEST = max(map(len, COLUMNS))
 
 
 @click.command()
@@ -61,7 +65,10 @@ def in_order(found: list[Presence]) -> bool:
 
 
 def show(found: list[Presence]) -> None:
-    """Print a table for a person; lines with tabs between the columns where standard output is not a terminal."""
+    """Print a table for a person, a paragraph for each process where the terminal is too narrow for that.
+
+    Where standard output is no terminal, print lines with tabs between the columns.
+    """
     rows = [row(presence) for presence in found]
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -70,8 +77,15 @@ def show(found: list[Presence]) -> None:
         return
     table = Table(*COLUMNS)
     for each in rows:
-        table.add_row(*(part.replace("[", "\\[") for part in each))
-    console.print(table)
+        table.add_row(*map(escape, each))
+    unbounded = console.options.update(width=sys.maxsize)
+    if console.measure(table, options=unbounded).maximum <= console.width:
+        console.print(table)
+        return
+    for each in rows:
+        for name, part in zip(COLUMNS, each, strict=True):
+            console.print(f"{name:<{WIDEST}}  {escape(part)}")
+        console.print()
 
 
 def row(presence: Presence) -> tuple[str, ...]:
