@@ -10,7 +10,7 @@ import psutil
 from bench.client import ask
 from bench.errors import BenchError
 from bench.loader import Loader, Request, Sent
-from bench.pinning import resident_bytes
+from bench.pinning import processor_seconds, resident_bytes
 from bench.speed.contenders import SIZES, Contender, Field
 from bench.system import tree
 
@@ -56,9 +56,9 @@ async def _one(loader: Loader, contender: Contender, size: str, seconds: float) 
     requests = contender.requests[size]
     await _check(contender, requests[0], "before")
     process = psutil.Process(contender.pid)
-    used = _processor_seconds(process)
+    used = processor_seconds(process)
     sent = await loader.load(contender.port, requests, seconds)
-    used = _processor_seconds(process) - used
+    used = processor_seconds(process) - used
     await _check(contender, requests[-1], "after")
     return record(sent, used, sum(resident_bytes(each.pid) for each in tree(process)))
 
@@ -83,8 +83,3 @@ async def _check(contender: Contender, request: Request, when: str) -> None:
         if contender.expected.lower() in head.lower():
             return
     raise BenchError(f"{when} its turn it answered {head.decode(errors='replace')[:200]!r}")
-
-
-def _processor_seconds(process: psutil.Process) -> float:
-    times = [each.cpu_times() for each in tree(process)]
-    return sum(each.user + each.system for each in times)
