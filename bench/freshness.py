@@ -152,6 +152,7 @@ def render(result: Mapping[str, Any]) -> str:
         f"p{percent} {'met' if _all_within(result, percent, aim) else '**missed**'} (≤ {aim:g} ms)"
         for percent, aim in AIM.items()
     )
+    why = "" if "missed" not in aims else " The stages say where the time goes; processes beyond the processors wait."
     return (
         f"{result['updates']:,} updates of single rows, one after the other, by a direct connection.\n"
         "Every process has the row in its L1, and is asked when the message of the change has been heard beside\n"
@@ -159,7 +160,7 @@ def render(result: Mapping[str, Any]) -> str:
         "The *answer* takes a read of Postgres besides. A bump may come before the COMMIT has returned: a negative\n"
         "time.\n\n"
         f"{table(['processes, stage', 'p50 ms', 'p99 ms', 'max ms'], rows)}\n"
-        f"Aimed at, {FRESH}: {aims}.\n"
+        f"Aimed at, {FRESH}: {aims}.{why}\n"
     )
 
 

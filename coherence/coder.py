@@ -1,10 +1,10 @@
-"""Makes coded forms of entries' bodies, once each, off the event loop."""
+"""Makes coded forms of entries' bodies, once each, off the event loop but where that would keep it for longer."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 
-from coherence.coding import CODINGS, LEAST_BYTES, WORTHWHILE
+from coherence.coding import CODINGS, LEAST_BYTES, WORTHWHILE, ZSTD
 from coherence.entry import Entry
 from coherence.events import Coded, Observer
 from coherence.l1 import L1
@@ -12,10 +12,12 @@ from coherence.tasks import end
 
 MOST_PENDING = 100
 AT_ONCE = 1
+IN_PLACE_BYTES = 65_536
+"""Up to this, zstd keeps the event loop for less time than handing the body to a thread, and taking it back, does."""
 
 
 class Coder:
-    """Compresses with those of `codings` that are asked for, one body at a time, in a thread.
+    """Compresses with those of `codings` that are asked for, a body at a time: in a thread, or at once if it is fast.
 
     What it makes is in `Entry.coded`, where it counts towards L1's bytes; the empty bytes there say that a coding does
     not make the body enough smaller to be kept.
@@ -40,6 +42,8 @@ class Coder:
 
     async def code(self, body: bytes, coding: str) -> bytes:
         """Return `body` in `coding`, however long that is."""
+        if coding == ZSTD and len(body) <= IN_PLACE_BYTES:
+            return CODINGS[coding](body)
         async with self._thread:
             return await asyncio.to_thread(CODINGS[coding], body)
 

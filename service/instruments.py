@@ -59,9 +59,7 @@ class Instruments:
             "outcome",
         )
         self.compressions = counter("cache_compressions", "Bodies compressed, by content coding.", "coding")
-        self.compression_seconds = counter(
-            "cache_compression_seconds", "Time of compressing bodies, off the event loop.", "coding"
-        )
+        self.compression_seconds = counter("cache_compression_seconds", "Time of compressing bodies.", "coding")
         self.compression_bytes = counter(
             "cache_compression_bytes", "Bytes of bodies before and after they were compressed.", "coding", "side"
         )

@@ -15,7 +15,7 @@ from bench.growth.section import render as growth
 from bench.loader import Loader, Request, Sent, result_of
 from bench.sections import Section
 from bench.speed.contenders import MISS, RAW, ROWS
-from bench.speed.report import AIMS, PROTOCOL, charts, render
+from bench.speed.report import AIMS, CAUSES, PROTOCOL, charts, render
 from bench.speed.rounds import record
 from bench.speed.summary import failures, lines, ratio
 from tests.support.documents import DOCS
@@ -75,7 +75,7 @@ def test_the_speeds_report_tells_what_was_missed_and_what_could_not_run() -> Non
     assert text.count("not measured") == len(AIMS) - 2
     assert "- Varnish: varnishd is not installed" in text
     slow = render(result(**{"1k": {RAW: [turn(100)], PROTOCOL: [turn(200)]}}))
-    assert "| 2.00 | **missed** |" in slow
+    assert f"| 2.00 | **missed** | {CAUSES[PROTOCOL]} |" in slow
     assert set(charts(result())) == {"speed-1k.svg", "speed-50k.svg"}
 
 

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from coherence import coder as module
-from coherence.coder import MOST_PENDING, Coder
-from coherence.coding import CODINGS, LEAST_BYTES
+from coherence.coder import IN_PLACE_BYTES, MOST_PENDING, Coder
+from coherence.coding import CODINGS, LEAST_BYTES, ZSTD
 from coherence.entry import Entry, etag_of
 from coherence.events import Coded, Event
 from coherence.l1 import FORM_OVERHEAD, L1
@@ -87,3 +87,15 @@ async def test_no_more_wait_than_may(bench: Bench) -> None:
     await asyncio.gather(*bench.coder._tasks.values())
     assert [bool(each.coded) for each in entries] == [True] * MOST_PENDING + [False] * 5
     await bench.coder.close()
+
+
+async def test_what_takes_less_time_than_a_thread_is_made_without_one() -> None:
+    """A page of the usual size in zstd: handing it over would keep the event loop for as long."""
+    coder = Coder((ZSTD,), L1(10**6), lambda _: None)
+    threads = threading.active_count()
+    one = entry(b"body" * 10_000)
+    assert await coder.coded(one, ZSTD) == CODINGS[ZSTD](one.body)
+    assert threading.active_count() == threads
+    large = b"x" * (IN_PLACE_BYTES + 1)
+    assert await coder.code(large, ZSTD) == CODINGS[ZSTD](large)
+    assert threading.active_count() > threads
