@@ -39,6 +39,8 @@ class Gate:
         self._usual = 0.0
         """How many seconds a place is held, on a moving average."""
         self._measured = -math.inf
+        self._latest = clock()
+        """When a place was last taken."""
 
     @property
     def busy(self) -> bool:
@@ -47,11 +49,16 @@ class Gate:
 
     @property
     def hopeless(self) -> bool:
-        """Whether who came now would most likely wait in vain. What was measured long ago says nothing."""
-        return (
-            self._waiting * self._usual > self.places * self._patience
-            and self._clock() - self._measured < self._patience
-        )
+        """Whether who came now would most likely wait in vain.
+
+        What was measured long ago says nothing; but while some wait, every place has been held since the latest was
+        taken: so long does it take at least.
+        """
+        if not self._waiting:
+            return False
+        now = self._clock()
+        lately = self._usual if now - self._measured < self._patience else 0.0
+        return self._waiting * max(lately, now - self._latest) > self.places * self._patience
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -66,7 +73,7 @@ class Gate:
             raise Overloaded(retry_after=1) from None
         finally:
             self._waiting -= 1
-        began = self._clock()
+        began = self._latest = self._clock()
         try:
             yield
         finally:

@@ -11,6 +11,7 @@ import pytest
 
 from bench import report, sections
 from bench.errors import BenchError
+from bench.growth.section import CACHES
 from bench.growth.section import render as growth
 from bench.loader import Loader, Request, Sent, result_of
 from bench.sections import Section
@@ -84,7 +85,7 @@ def test_growth_is_told_where_a_part_failed() -> None:
     entries = [{"entries": 10, "hit": 1.0, "change": 0.5}, {"entries": 100_000, "hit": 2.0, "change": 0.5}]
     text = growth({"redis_keys": "Could not be run: x", "l1_entries": entries, "subscribers": [], "rows": []})
     assert "Could not be run: x" in text
-    assert "**not flat**, at the end 2.00 times" in text
+    assert f"**not flat** {CACHES}, at the end 2.00 times" in text
     assert "| 100,000 | 2 | 0.5 |" in text
 
 

@@ -1,7 +1,8 @@
 """The bound on how many loads the database gets at once."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -89,6 +90,22 @@ async def test_the_holders_own_timeout_is_its_own() -> None:
             raise TimeoutError
 
 
+@asynccontextmanager
+async def full(gate: Gate) -> AsyncIterator[None]:
+    """Have its two places held, and seven wait for them."""
+    may_leave = asyncio.Event()
+
+    async def stay() -> None:
+        async with gate.place():
+            await may_leave.wait()
+
+    visits = [asyncio.create_task(stay()) for _ in range(9)]
+    await eventually(lambda: gate._waiting == 7)
+    yield
+    may_leave.set()
+    await asyncio.gather(*visits)
+
+
 async def test_who_would_wait_in_vain_is_turned_away_at_once() -> None:
     """By how long places were held lately, and how many wait; what was measured long ago does not count."""
     clock = HandClock()
@@ -100,22 +117,29 @@ async def test_who_would_wait_in_vain_is_turned_away_at_once() -> None:
 
     for _ in range(100):
         await hold(10)
-    may_leave = asyncio.Event()
-
-    async def stay() -> None:
-        async with gate.place():
-            await may_leave.wait()
-
-    visits = [asyncio.create_task(stay()) for _ in range(9)]
-    await eventually(lambda: gate._waiting == 7)
-    # Seven wait, and six could be served.
-    with pytest.raises(Overloaded):
-        async with gate.place():
-            pytest.fail("there was no place")
+    async with full(gate):
+        # Seven wait, and six could be served.
+        with pytest.raises(Overloaded):
+            async with gate.place():
+                pytest.fail("there was no place")
+    for _ in range(100):
+        await hold(10)
     clock.advance(31)
-    assert not gate.hopeless
-    may_leave.set()
-    await asyncio.gather(*visits)
+    async with full(gate):
+        assert not gate.hopeless
+
+
+async def test_who_would_wait_behind_places_that_nobody_leaves_is_turned_away_at_once() -> None:
+    """Before any was left, and measured: while some wait, a place takes at least as long as none has been taken."""
+    clock = HandClock()
+    gate = Gate(2, patience=30, clock=clock)
+    async with full(gate):
+        clock.advance(8)
+        assert not gate.hopeless
+        clock.advance(1)
+        with pytest.raises(Overloaded):
+            async with gate.place():
+                pytest.fail("there was no place")
 
 
 async def test_nobody_is_turned_away_at_once_from_places_that_are_held_shortly() -> None:
