@@ -161,5 +161,9 @@ async def test_the_demo_runs_from_the_wheel(installed: Path, server_directory: P
             for found in (listener, replica):
                 assert found is not None
                 assert f'version="{PROJECT["version"]}"' in (await client.get(f"{found[1]}/metrics")).text
+            assert found is not None
+            assert (await client.get(f"{found[1]}/openapi.json")).json()["info"]["version"] == PROJECT["version"]
+            for page in ("/docs", "/console"):
+                assert (await client.get(f"{found[1]}{page}")).status_code == httpx2.codes.OK
     finally:
         assert await demo.stop() == 0
