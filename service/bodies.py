@@ -36,7 +36,7 @@ async def read_json(scope: Scope, receive: Receive, model: type[M]) -> M:
     try:
         return model.model_validate(document, strict=True)
     except ValidationError as error:
-        raise invalid(*faults_of(error)) from None
+        raise invalid(*faults_of(error, model.model_fields)) from None
 
 
 def _check_content_type(scope: Scope) -> None:

@@ -27,7 +27,7 @@ CLIENT_WENT = 499
 async def unrouted(_: Request, error: Exception) -> Response:
     """Turn the router's own exceptions into problems; to be used as a Starlette exception handler."""
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
-        raise not_found("there is nothing at this path") from None
+        raise not_found("there is nothing at this path; /docs says where there is something") from None
     raise error
 
 

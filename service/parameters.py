@@ -1,7 +1,7 @@
 """From the text of a request to checked parameters in one canonical form, with every default filled in."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import parse_qsl
@@ -22,7 +22,7 @@ _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.A
 
 def _integer(value: object) -> object:
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
-        raise ValueError("must be a whole number")
+        raise ValueError("must be a whole number of at most 19 digits")
     return value
 
 
@@ -59,9 +59,11 @@ class Parameters(BaseModel):
 class PageParameters(Parameters):
     """Parameters of a page of a list: it begins at an offset, or behind the place that a cursor tells."""
 
-    limit: Limit = 100
-    offset: Offset = 0
-    cursor: Cursor | None = None
+    limit: Annotated[Limit, Field(description="Most rows of the page.")] = 100
+    offset: Annotated[Offset, Field(description="Rows to leave out before it.")] = 0
+    cursor: Annotated[
+        Cursor | None, Field(description="Where it begins, instead of an offset: from `next` of a page of this list.")
+    ] = None
 
 
 P = TypeVar("P", bound=Parameters)
@@ -86,25 +88,29 @@ def parse_query_string(raw: bytes) -> dict[str, str]:
     return parameters
 
 
-def validate(model: type[P], values: Mapping[str, object]) -> P:
-    """Return the checked parameters. Raises the 422 Problem, which names each that is wrong."""
+def validate(model: type[P], values: Mapping[str, object], *, in_path: str = "") -> P:
+    """Return the checked parameters. Raises the 422 Problem, which names each that is wrong.
+
+    `in_path` is the one that does not come from the query string.
+    """
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise invalid(*faults_of(error)) from None
+        raise invalid(*faults_of(error, [name for name in model.model_fields if name != in_path])) from None
 
 
-def faults_of(error: ValidationError) -> list[Fault]:
-    """Return what pydantic found, by field, without the values."""
+def faults_of(error: ValidationError, known: Iterable[str]) -> list[Fault]:
+    """Return what pydantic found, by field, without the values; `known` are the names that could have been given."""
+    there = ", ".join(known)
     return [
-        Fault(".".join(str(part) for part in found["loc"]), _reason(found["type"], found["msg"]))
+        Fault(".".join(str(part) for part in found["loc"]), _reason(found["type"], found["msg"], there))
         for found in error.errors(include_url=False, include_input=False)
     ]
 
 
-def _reason(kind: str, message: str) -> str:
+def _reason(kind: str, message: str, there: str) -> str:
     if kind == "extra_forbidden":
-        return "unknown"
+        return f"unknown (there is {there or 'none'})"
     if kind == "missing":
         return "is missing"
-    return message.removeprefix("Value error, ").removeprefix("Input ")
+    return message.removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")

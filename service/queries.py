@@ -1,5 +1,9 @@
 """What can be asked: one declaration a route."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from coherence.rows import AtLeast
 from service.parameters import PageParameters, Parameters, Score, Status, Text
 from service.questions import Listing, Lookup, distinct
@@ -10,9 +14,9 @@ from service.tables import Filter, Table
 class AnomalyPage(PageParameters):
     """Parameters of the list of anomalies."""
 
-    min_score: Score | None = None
-    status: Status | None = None
-    account_id: Text | None = None
+    min_score: Annotated[Score | None, Field(description="Only scores of at least this.", examples=[0.8])] = None
+    status: Annotated[Status | None, Field(description="Only those with this status.")] = None
+    account_id: Annotated[Text | None, Field(description="Only those of this account.")] = None
 
 
 class AnomalyId(Parameters):

@@ -60,7 +60,7 @@ class Question(ABC):
         return self._query(given)
 
     def _query(self, given: Mapping[str, object]) -> Query:
-        parameters = validate(self.parameters, given).model_dump()
+        parameters = validate(self.parameters, given, in_path=self.path_parameter).model_dump()
         return Query(self.namespace, parameters, self.scope(parameters))
 
     def query(self, parameters: Mapping[str, object]) -> Query | None:

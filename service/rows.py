@@ -7,17 +7,19 @@ from pydantic import BaseModel, Field
 
 from service.parameters import Score, Status
 
-Amount = Annotated[float, Field(description="With two decimals.")]
+Id = Annotated[str, Field(examples=["STRIPE_ch_3SgXKq2eZvKYlo2C"])]
+Account = Annotated[str, Field(examples=["acct_1042"])]
+Amount = Annotated[float, Field(description="With two decimals.", examples=[129.9])]
 Currency = Annotated[str, Field(min_length=3, max_length=3, examples=["EUR"])]
 Country = Annotated[str, Field(min_length=2, max_length=2, examples=["DE"])]
-Time = Annotated[datetime, Field(description="In UTC.")]
+Time = Annotated[datetime, Field(description="In UTC.", examples=["2026-01-31T12:30:00.25+00:00"])]
 
 
 class Anomaly(BaseModel):
     """A transaction that looks like fraud."""
 
-    transaction_id: str
-    account_id: str
+    transaction_id: Id
+    account_id: Account
     amount: Amount
     currency: Currency
     score: Score
@@ -35,8 +37,8 @@ class Anomaly(BaseModel):
 class Transaction(BaseModel):
     """A transaction of an account."""
 
-    transaction_id: str
-    account_id: str
+    transaction_id: Id
+    account_id: Account
     amount: Amount
     currency: Currency
     merchant: str | None

@@ -114,5 +114,5 @@ def _response(status: HTTPStatus, names: list[str]) -> Object:
 def _example(name: str, kind: Kind) -> Object:
     document: Object = {"type": TYPE_PREFIX + name, "title": kind.status.phrase, "status": int(kind.status)}
     if name == "invalid-request":
-        return {**document, "detail": "limit: must be a whole number", "field": "limit"}
+        return {**document, "detail": "limit: must be a whole number of at most 19 digits", "field": "limit"}
     return {**document, "detail": kind.when}

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.parameters import QUERY_STRING_LIMIT, parse_query_string
-from service.problems import Problem
+from service.problems import Fault, Problem
 from service.queries import ANOMALIES, ANOMALY, TRANSACTIONS
+from service.questions import Question
 
 
 def refused(query_string: bytes) -> Problem:
@@ -157,3 +158,18 @@ def test_no_query_string_does_harm(query_string: bytes) -> None:
     else:
         return
     assert document["status"] == 422
+
+
+@pytest.mark.parametrize(
+    ("question", "path_value", "there"),
+    [
+        (ANOMALIES, "", "limit, offset, cursor, min_score, status, account_id"),
+        (TRANSACTIONS, "acc-1", "limit, offset, cursor"),
+        (ANOMALY, "a-1", "none"),
+    ],
+)
+def test_what_is_unknown_is_told_what_there_is(question: Question, path_value: str, there: str) -> None:
+    """Of the query string: what stands in the path is no help there."""
+    with pytest.raises(Problem) as raised:
+        question.ask(b"colour=red", path_value)
+    assert raised.value.faults == (Fault("colour", f"unknown (there is {there})"),)
