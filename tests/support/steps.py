@@ -14,6 +14,7 @@ from tests.support.documents import Block, Document
 from tests.support.env_example import shown_variables
 
 ELSEWHERE = {
+    "CONTRIBUTING.md#releasing": "acceptance/test_release.py::test_the_demo_runs_from_the_wheel",
     "docs/new-endpoint.md#a-new-endpoint-in-this-api": (
         "acceptance/test_docs_new_endpoint.py::test_an_endpoint_of_this_api"
     ),
