@@ -92,13 +92,13 @@ uvicorn() {
 
 # PORT COMMAND …: wait until it answers there.
 stays() {
-    local port=$1
+    local port=$1 log=stays-${#staying[@]}.log
     shift
-    env "$@" </dev/null >>"served-$port.log" 2>&1 &
-    staying+=($!)
+    env "$@" </dev/null >>"$log" 2>&1 &
+    staying+=("$! $log $*")
     [ -n "$port" ] || return 0
     until curl --silent --output /dev/null "127.0.0.1:$port"; do
-        kill -0 $! || wrong "$* ended: $(cat "served-$port.log")"
+        kill -0 $! || wrong "$* ended: $(cat "$log")"
         sleep 0.05
     done
 }
@@ -106,11 +106,12 @@ staying=()
 
 # End what stays; a program that ended by itself, or that does not end well, fails.
 leave() {
-    local code pid
-    for pid in ${staying[@]+"${staying[@]}"}; do
-        kill -TERM "$pid" || wrong "a program that was to stay has ended: $(tail served-*.log)"
+    local code pid log command
+    for program in ${staying[@]+"${staying[@]}"}; do
+        read -r pid log command <<<"$program"
+        kill -TERM "$pid" || wrong "$command was to stay, and has ended: $(tail -n 3 "$log")"
         code=0 && wait "$pid" || code=$?
-        [ "$code" = 0 ] || [ "$code" = 143 ] || wrong "ended with $code: $(tail served-*.log)"
+        [ "$code" = 0 ] || [ "$code" = 143 ] || wrong "$command ended with $code: $(tail -n 3 "$log")"
     done
     staying=()
 }
