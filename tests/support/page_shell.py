@@ -38,7 +38,6 @@ class PageShell:
             if not entry.name.startswith(".") or entry.name == ".env.example":
                 (self._directory / entry.name).symlink_to(entry)
         (self._directory / ".demo").symlink_to(self._demo)
-        free = {f"FREE_PORT_{number}": str(free_port()) for number in (1, 2)}
         self._process = await asyncio.create_subprocess_exec(
             "bash",
             "--noprofile",
@@ -47,7 +46,7 @@ class PageShell:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             cwd=self._directory,
-            env={**os.environ, "no_proxy": "127.0.0.1", **free, **self._variables},
+            env={**os.environ, "no_proxy": "127.0.0.1", **self._variables},
             limit=2**24,
         )
         self._count = 0
@@ -99,7 +98,8 @@ class PageShell:
         assert self._process.stdout is not None
         self._count += 1
         file = self._directory / f".step-{self._count}.sh"
-        file.write_text(script)
+        # As late as can be: what is free now may be taken in a minute.
+        file.write_text(f"FREE_PORT_1={free_port()} FREE_PORT_2={free_port()}\n{script}")
         self._process.stdin.write(f". ./{file.name} </dev/null\nprintf '\\036'\n".encode())
         began = time.monotonic()
         try:
