@@ -19,6 +19,8 @@ class Refused(Exception):  # noqa: N818 - it names what became of the request
 class LimitedProtocol(HttpToolsProtocol):
     """Answers a malformed request with a problem document, and one with an endless head too."""
 
+    # What each request passes names its base: that takes half the time of super().
+
     _in_head = True
     _unfinished = 0
     """Bytes that have come since the head began, or more: the last of them may be of the body."""
@@ -28,7 +30,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Take what the client sent."""
         if self._in_head:
             self._unfinished += len(data)
-        super().data_received(data)
+        HttpToolsProtocol.data_received(self, data)
         if self._in_head and self._unfinished > HEAD_LIMIT and not self.transport.is_closing():
             # One endless header: the parser keeps it to itself until it ends.
             self._refusal = _head_too_large()
@@ -45,11 +47,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is there: have the request handled."""
         self.end_head()
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
 
     def on_message_complete(self) -> None:
         """The request is there; another may follow."""
-        super().on_message_complete()
+        HttpToolsProtocol.on_message_complete(self)
         self._in_head = True
         self._unfinished = 0
 
