@@ -4,9 +4,16 @@ from collections import Counter as Multiset
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 
 from coherence import events
 from coherence.coherence import Coherence
@@ -24,6 +31,7 @@ CAUSES = frozenset(
     | {"purge", "unknown", "unparsable"}
 )
 EVERYTHING = "*"
+M = TypeVar("M", Counter, Histogram)
 
 
 class Metrics:
@@ -39,6 +47,7 @@ class Metrics:
         self._made = made = Instruments(self._registry)
         made.build.labels(version("anomaly-cache")).set(1)
         made.stand_at_zero(self._namespaces)
+        self._children: dict[tuple[object, tuple[str, ...]], Any] = {}
         self._hits: dict[tuple[str, str], tuple[Counter, Counter]] = {}
         for namespace in self._namespaces:
             for layer in ("l1", "l2"):
@@ -145,46 +154,53 @@ class Metrics:
         self._hits[namespace, layer] = children
         return children
 
+    def _bound(self, metric: M, *labels: str) -> M:
+        """Return the child of `metric` with these labels, of which there are few: found for a quarter of the price."""
+        child: M | None = self._children.get((metric, labels))
+        if child is None:
+            child = self._children[metric, labels] = metric.labels(*labels)
+        return child
+
     def _unproven(self, event: events.Unproven) -> None:
         self._made.unproven.labels(event.namespace, event.policy).inc()
 
     def _missed(self, event: events.Missed) -> None:
-        self._made.misses.labels(event.namespace).inc()
+        self._bound(self._made.misses, event.namespace).inc()
 
     def _bypassed(self, event: events.Bypassed) -> None:
-        self._made.bypasses.labels(event.namespace, event.reason).inc()
+        self._bound(self._made.bypasses, event.namespace, event.reason).inc()
 
     def _joined(self, event: events.Joined) -> None:
-        self._made.joins.labels(event.namespace).inc()
+        self._bound(self._made.joins, event.namespace).inc()
 
     def _turn_taken(self, event: events.TurnTaken) -> None:
-        self._made.turns.labels(event.namespace, event.outcome).inc()
-        self._made.turn_seconds.labels(event.namespace).observe(event.seconds)
+        self._bound(self._made.turns, event.namespace, event.outcome).inc()
+        self._bound(self._made.turn_seconds, event.namespace).observe(event.seconds)
 
     def _refreshed(self, event: events.Refreshed) -> None:
-        self._made.refreshes.labels(event.namespace, event.outcome).inc()
+        self._bound(self._made.refreshes, event.namespace, event.outcome).inc()
 
     def _loaded(self, event: events.Loaded) -> None:
-        self._made.loads.labels(event.namespace, event.outcome).inc()
-        self._made.load_seconds.labels(event.namespace).observe(event.seconds)
+        self._bound(self._made.loads, event.namespace, event.outcome).inc()
+        self._bound(self._made.load_seconds, event.namespace).observe(event.seconds)
 
     def _judged(self, event: events.Judged) -> None:
-        self._made.judged.labels(event.namespace, "spared" if event.spared else "dropped").inc()
+        self._bound(self._made.judged, event.namespace, "spared" if event.spared else "dropped").inc()
 
     def _shed(self, event: events.Shed) -> None:
-        self._made.shed.labels(event.namespace).inc()
+        self._bound(self._made.shed, event.namespace).inc()
 
     def _coded(self, event: events.Coded) -> None:
-        self._made.compressions.labels(event.coding).inc()
-        self._made.compression_seconds.labels(event.coding).inc(event.seconds)
-        self._made.compression_bytes.labels(event.coding, "before").inc(event.plain)
-        self._made.compression_bytes.labels(event.coding, "after").inc(event.coded)
+        self._bound(self._made.compressions, event.coding).inc()
+        self._bound(self._made.compression_seconds, event.coding).inc(event.seconds)
+        self._bound(self._made.compression_bytes, event.coding, "before").inc(event.plain)
+        self._bound(self._made.compression_bytes, event.coding, "after").inc(event.coded)
 
     def _operated(self, event: events.Operated) -> None:
         if event.error is not None:
-            self._made.errors.labels(event.operation).inc()
+            self._bound(self._made.errors, event.operation).inc()
         if event.seconds > 0:
-            self._made.operation_seconds.labels(event.operation).observe(event.seconds)
+            self._bound(self._made.operation_seconds, event.operation).observe(event.seconds)
 
     def _rejected(self, _: events.Rejected) -> None:
         self._made.errors.labels("decode").inc()
