@@ -77,7 +77,7 @@ export class Lines {
         y: { range: (_, __, top) => [0, most ?? Math.max(1, (top ?? 0) * 1.1)] },
       },
       axes: [
-        axis({ grid: { show: false }, size: 26, incrs: [60], space: 40, values: (_, splits) => splits.map(minutes) }),
+        axis({ grid: { show: false }, size: 26, incrs: [60, 120, 300], space: 44, values: (_, splits) => splits.map(minutes) }),
         axis({ size: 48, space: 36, values: (_, splits) => splits.map(values) }),
       ],
       series: [{}, line("--first", { fill: faint("--first") }), line("--second", { dash: [6, 4] })],
@@ -90,6 +90,7 @@ const minutes = (at) => {
   return `${date.getHours()}:${String(date.getMinutes()).padStart(2, "0")}`;
 };
 
+const NARROW = 340;
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
 /** How many there are of each of several kinds, as bars. */
@@ -116,7 +117,8 @@ export class Bars {
           grid: { show: false },
           size: 26,
           splits: () => this.at,
-          values: (_, splits) => splits.map((index) => this.names[index]),
+          // Where there is no room for all names, every other one.
+          values: (plot, splits) => splits.map((index) => (plot.width < NARROW && index % 2 ? "" : this.names[index])),
         }),
         axis({ size: 48, incrs: WHOLE, values: (_, splits) => splits }),
       ],

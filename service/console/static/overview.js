@@ -13,7 +13,7 @@ const key = (className, text) => make("span", {}, make("span", { className: `swa
 export class Overview {
   constructor() {
     this.hits = new Lines(at("hits-chart"), { most: 1, values: (each) => `${Math.round(100 * each)} %` });
-    this.traffic = new Lines(at("traffic-chart"), { values: rate });
+    this.traffic = new Lines(at("traffic-chart"), { values: String });
     at("hits-key").append(key("", "all hits"), key("second", "L1 alone"));
     at("traffic-key").append(key("", "requests"), key("second", "loads from Postgres"));
     this.lease = { until: 0, of: 1 };
