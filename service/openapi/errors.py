@@ -37,7 +37,7 @@ _503 = HTTPStatus.SERVICE_UNAVAILABLE
 
 KINDS: Mapping[str, Kind] = {
     "malformed-json": Kind(_400, "The body is not JSON."),
-    "malformed-request": Kind(_400, "The request is not HTTP."),
+    "malformed-request": Kind(_400, "The request is not HTTP, or has not one Host header."),
     "preflight-refused": Kind(_400, "A page of another origin asks for what it may not."),
     "unauthorized": Kind(_401, "There is no API key, an unknown one, or several."),
     "forbidden": Kind(_403, "The key's role may not do this."),

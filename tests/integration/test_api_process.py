@@ -188,6 +188,8 @@ async def test_what_is_no_http_is_answered_with_a_problem(programs: Programs, en
     """
     api = await programs.api(wait=True, **environment)
     assert (await exchange(api.port, b"nonsense\r\n\r\n"))[0] == 400
+    for hosts in (b"", b"host: x\r\nhost: x\r\n"):
+        assert (await exchange(api.port, b"GET /livez HTTP/1.1\r\n" + hosts + b"\r\n"))[0] == 400
     assert (await exchange(api.port, b"GET / HTTP/1.1\r\nx: " + b"x" * (HEAD_LIMIT + 1) + b"\r\n\r\n"))[0] in {431, 0}
     assert (await exchange(api.port, b"GET / HTTP/1.1\r\nx: " + b"x" * (3 * HEAD_LIMIT)))[0] in {431, 0}
     assert (await exchange(api.port, b"GET /" + b"x" * URL_LIMIT + b" HTTP/1.1\r\n\r\n"))[0] in {414, 0}

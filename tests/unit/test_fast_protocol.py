@@ -49,11 +49,11 @@ async def test_a_hit_is_written_before_anybody_else_runs(side: Side) -> None:
         request(key=ADMIN_KEY),
         request(version="1.0"),
         request(method="PUT"),
-        request().replace(b"host: x", b"connection: close"),
-        request().replace(b"host: x", b"x-api-key: " + ANALYST_KEY.encode()),
-        request().replace(b"host: x", b"cache-control: no-cache"),
-        request().replace(b"host: x", b"cache-generation: 11"),
-        request().replace(b"host: x", b"accept-encoding: br;q=1, gzip;q=1\r\naccept-encoding: zstd"),
+        request().replace(b"host: x", b"host: x\r\nconnection: close"),
+        request().replace(b"host: x", b"host: x\r\nx-api-key: " + ANALYST_KEY.encode()),
+        request().replace(b"host: x", b"host: x\r\ncache-control: no-cache"),
+        request().replace(b"host: x", b"host: x\r\ncache-generation: 11"),
+        request().replace(b"host: x", b"host: x\r\naccept-encoding: br;q=1, gzip;q=1\r\naccept-encoding: zstd"),
     ],
 )
 async def test_all_else_goes_the_normal_way(side: Side, data: bytes) -> None:
