@@ -1,5 +1,6 @@
 """examples/: a service of one's own, in FastAPI and in Starlette, over one table, one Redis and one listener."""
 
+import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ async def serve(programs: Programs, app: str, settings: dict[str, str]) -> Progr
     """Start an example as its page says."""
     port = free_port()
     arguments = ("--app-dir", str(EXAMPLES), f"{app}:app", "--port", str(port))
+    # FastAPI brings OpenTelemetry's API along, which other programs here are run without.
+    settings = {**settings, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     return await programs.run("uvicorn", *arguments, port=port, settings=settings, wait=False)
 
 
