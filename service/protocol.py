@@ -60,7 +60,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._unfinished > HEAD_LIMIT and len(self.url) + _size(self.headers) > HEAD_LIMIT:
             self._refusal = _head_too_large()
             raise Refused
-        if self.parser.get_http_version() == "1.1" and sum(name == b"host" for name, _ in self.headers) != 1:
+        if [name for name, _ in self.headers].count(b"host") != 1 and self.parser.get_http_version() == "1.1":
             self._refusal = Problem(HTTPStatus.BAD_REQUEST, "malformed-request", "there must be one Host header")
             raise Refused
         self._in_head = False
