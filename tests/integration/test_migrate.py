@@ -18,6 +18,7 @@ from anomaly_cache.servers.binaries import find_psql
 from anomaly_cache.servers.ports import free_port
 from tests.support.hearing import listening
 from tests.support.postgres import as_user, one, watched
+from tests.support.waiting import eventually
 
 FILES = Path(sql.__file__).parent
 # What makes the database what it is: nothing of it may differ between a first and a second run.
@@ -34,6 +35,11 @@ SHAPE = """
          WHERE pronamespace = 'coherence'::regnamespace
         UNION ALL SELECT format('%s %s', table_name, namespace) FROM coherence.tables
     ) AS lines (line)
+"""
+
+WAITING = """
+    SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+     WHERE NOT granted AND datname = current_database()
 """
 
 
@@ -112,6 +118,25 @@ async def test_a_second_run_waits_for_no_writer_and_mends_what_broke(
     assert await one(database, "SELECT to_regclass('anomalies_score') IS NOT NULL")
     assert await one(database, "SELECT bool_and(ok) FROM coherence.watched")
     assert await one(database, "SELECT count(*) FROM anomalies") == 1
+
+
+async def test_a_listener_in_the_midst_of_an_audit_is_let_finish(migrated_url: str) -> None:
+    """A migration waits for one that has begun to look at the triggers, and holds nothing that it still needs."""
+    async with (
+        await psycopg.AsyncConnection.connect(migrated_url) as audit,
+        await psycopg.AsyncConnection.connect(migrated_url, autocommit=True) as onlooker,
+    ):
+        await audit.execute("SELECT FROM coherence.watched WHERE false")
+        migration = asyncio.create_task(migrate(migrated_url))
+
+        async def waits() -> bool:
+            return bool(await one(onlooker, WAITING))
+
+        await eventually(waits, within=30)
+        await audit.execute("SELECT FROM coherence.tables")
+        assert await watched(audit)
+        await audit.commit()
+        assert await migration
 
 
 async def test_many_at_once(database_url: str, database: psycopg.AsyncConnection) -> None:
