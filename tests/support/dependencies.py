@@ -28,7 +28,7 @@ CLASSIFIERS = {
     "GNU General Public License v2 (GPLv2)": "GPL-2.0-only",
 }
 WORDS = {"3-Clause BSD License": "BSD-3-Clause"}
-UNTOLD = {"promql-parser": "MIT"}
+UNTOLD = {"axe-playwright-python": "MIT AND MPL-2.0", "promql-parser": "MIT"}
 """Packages whose metadata are silent; what the licence in their archive says."""
 
 
