@@ -5,14 +5,16 @@ import httpx2
 from tests.support.api import ANOMALIES, Api, status_of
 
 PATHS = [ANOMALIES, f"{ANOMALIES}/a-0003", "/api/v1/transactions/acc-0"]
+UNCODED = {"Accept-Encoding": "identity"}
+"""Else a hit may be answered in a coding that the miss before it did not have yet."""
 
 
 async def test_what_the_client_has_is_not_sent_again(analyst: httpx2.AsyncClient) -> None:
     """The validators and the cache's word come along, a body does not."""
     for path in PATHS:
-        etag = (await analyst.get(path)).headers["etag"]
+        etag = (await analyst.get(path, headers=UNCODED)).headers["etag"]
         for tags in (etag, f"W/{etag}", "*", f'"other", {etag}'):
-            response = await analyst.get(path, headers={"If-None-Match": tags})
+            response = await analyst.get(path, headers={"If-None-Match": tags, **UNCODED})
             assert response.status_code == 304
             assert response.content == b""
             assert response.headers["etag"] == etag
