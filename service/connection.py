@@ -11,8 +11,13 @@ from psycopg.adapt import AdaptersMap, Buffer, Loader
 from psycopg.rows import TupleRow
 from psycopg.waiting import wait_async
 
+from coherence.clock import monotonic
+
 CONNECT_SECONDS = 1.25
 PING_SECONDS = 0.5
+STANDSTILL_SECONDS = 0.25
+"""A wait that ends so much too late was ended by a process that had stood still."""
+
 WAIT_INTERVAL = 5.0
 """psycopg looks for signals this often, in seconds; asyncio sees them by itself."""
 
@@ -72,11 +77,20 @@ class Connection(AsyncConnection[TupleRow]):
         """Run one of psycopg's generators. Raises Unanswered past `patience`.
 
         psycopg's own would, when cancelled, ask the server to cancel the query too, and wait seconds for that: a
-        server that hangs answers neither. Here the connection is closed, and statement_timeout ends the query.
+        server that hangs answers neither. Here the connection is closed, and statement_timeout ends the query. Who
+        was stopped or starved for so long itself looks once more before it blames the server.
         """
+        patience = timeout or self.patience
+        began = monotonic()
         try:
-            return await wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout or self.patience)
-        except errors._WaitTimeout:  # noqa: SLF001 - how psycopg says it; it has no public name
+            try:
+                return await wait_async(gen, self.pgconn.socket, interval=interval, timeout=patience)
+            except errors._WaitTimeout:  # noqa: SLF001 - how psycopg says it; it has no public name
+                if monotonic() - began < patience + STANDSTILL_SECONDS:
+                    raise
+                # The answer may be there, and nobody has looked.
+                return await wait_async(gen, self.pgconn.socket, interval=interval, timeout=PING_SECONDS)
+        except errors._WaitTimeout:  # noqa: SLF001
             self.pgconn.finish()
             raise Unanswered("no answer in time") from None
         except asyncio.CancelledError:
