@@ -17,7 +17,9 @@ from tests.support.own_servers import OwnValkey
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     """A client of the shared Redis."""
-    client = connect(CoherenceSettings.model_validate({"redis_url": redis_url}), connections=5)
+    client = connect(
+        CoherenceSettings.model_validate({"redis_url": redis_url, "redis_timeout_ms": 10_000}), connections=5
+    )
     yield client
     await client.aclose()
 
