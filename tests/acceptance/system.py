@@ -180,10 +180,11 @@ def view(response: httpx2.Response) -> list[tuple[str, str]]:
 
 
 def sample(text: str, name: str, labels: dict[str, str]) -> float:
-    """Return the value of a sample in Prometheus' text form; 0 where it is missing."""
+    """Return the sum of a metric's samples with these labels, in Prometheus' text form; 0 where there is none."""
+    total = 0.0
     for line in text.splitlines():
         series, _, value = line.rpartition(" ")
         metric, _, rest = series.partition("{")
         if metric == name and all(f'{label}="{wanted}"' in rest for label, wanted in labels.items()):
-            return float(value)
-    return 0.0
+            total += float(value)
+    return total
