@@ -127,16 +127,18 @@ MUTANTS = {
     "forgotten rows are ignored": Mutant(forgetting, weather=FORGETFUL, rare=True),
     "a batch is summed up by its new rows": Mutant(batch_values(lambda change: (change.new,)), weather=BATCHES),
     "a batch is summed up by its old rows": Mutant(batch_values(lambda change: (change.old,)), weather=BATCHES),
-    "an answer is stamped after its load": Mutant(stamp_after_load),
+    "an answer is stamped after its load": Mutant(stamp_after_load, rare=True),
     "an entry of L2 is judged from now on": Mutant(
         judged_since(lambda cache, entry, judged: cache._view.generation if judged == entry.stamp else judged)
     ),
-    "an affected entry counts as judged": Mutant(remembered_as_spared, weather=ROOMY),
-    "a request joins any load": Mutant(joined_whatever_changed),
-    "scores are told by the writer's digits": Mutant(sql=f"{ANNOUNCE} RESET extra_float_digits", weather=STRANGE),
+    "an affected entry counts as judged": Mutant(remembered_as_spared, weather=ROOMY, rare=True),
+    "a request joins any load": Mutant(joined_whatever_changed, rare=True),
+    "scores are told by the writer's digits": Mutant(
+        sql=f"{ANNOUNCE} RESET extra_float_digits", weather=STRANGE, rare=True
+    ),
     "functions are found by the writer's path": Mutant(sql=f"{ANNOUNCE} RESET search_path", weather=STRANGE),
     "replicated rows are not told of": Mutant(sql=f"{TRIGGER} coherence_replica", weather=STRANGE),
-    "truncation is not told of": Mutant(sql=f"{TRIGGER} coherence_truncate", weather=HEAVY),
+    "truncation is not told of": Mutant(sql=f"{TRIGGER} coherence_truncate", weather=HEAVY, rare=True),
 }
 
 
