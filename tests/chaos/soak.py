@@ -106,7 +106,9 @@ def _directory() -> Iterator[Path]:
 def main(minutes: float, seed: int, rate: float, out: Path, picture: Path | None) -> None:
     """Soak."""
     out.mkdir(parents=True, exist_ok=True)
+    begun = monotonic()
     soak, broken = asyncio.run(_soak(minutes * 60, seed, rate, out))
+    minutes = min(minutes, round((monotonic() - begun) / 60, 1))
     report = soak.trial.report
     report.worst_by_phase = soak.worst_by_fault
     stored = report.store(out, minutes=minutes, seed=seed, faults=dict(soak.done.most_common()), lengths=soak.lengths)
@@ -131,6 +133,11 @@ async def _soak(seconds: float, seed: int, rate: float, out: Path) -> tuple[Soak
                 await soak.run(seconds)
             except AssertionError as error:
                 broken = error
+            except asyncio.CancelledError:
+                # Ctrl-C: what there is by now is reported.
+                task = asyncio.current_task()
+                assert task is not None
+                task.uncancel()
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
