@@ -25,7 +25,7 @@ RECORD = Struct("<BBBxIdd")
 """Of one answer: the replica, the target, the layer, the page, when it was asked for and when it had come."""
 TICK_SECONDS = 0.002
 FRAME_SECONDS = 0.05
-CONNECTIONS = 4
+CONNECTIONS = 16
 """To each replica."""
 KEPT_PAGES = 4096
 """How many pages are known again; the other end keeps twice as many."""
