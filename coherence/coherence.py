@@ -145,6 +145,7 @@ class Coherence:
         self.peek = self._cache.peek
         self.tell = self._cache.tell
         self.forget = self._l2.forget
+        self.text = self._l2.text
         self._explainer = Explainer(view=self.view, redis_clock=redis_clock, l1=self.l1, l2=self._l2, clock=clock)
         self._sweeps: set[asyncio.Task[int]] = set()
 

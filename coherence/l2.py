@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from coherence.coder import Coder
 from coherence.coding import MOST_BYTES, REDIS_LEAST_BYTES, ZSTD
 from coherence.commands import Commands, Script
-from coherence.entry import Entry, MalformedEntry
+from coherence.entry import HEADER_MAX_LENGTH, Entry, MalformedEntry, text_of
 from coherence.events import Observer, Operated, Operation, Rejected
 from coherence.keys import Names
 from coherence.query import Query
@@ -65,6 +65,18 @@ class L2:
         except MalformedEntry as error:
             await self._reject(query, key, str(error))
             return None
+
+    async def text(self, key: str) -> str | None:
+        """Return the parameters, as a query's text, of what is kept under a cache key; None for nothing of ours."""
+        if self.suspended:
+            return None
+        started = time.perf_counter()
+        try:
+            front = await self._commands.run("GETRANGE", self._names.entry(key), 0, HEADER_MAX_LENGTH - 1)
+        except RedisUnavailable as error:
+            self._failed("get", started, error)
+            return None
+        return text_of(front) if isinstance(front, bytes) else None
 
     def put(self, entry: Entry, turn: bytes = b"") -> bool:
         """Write `entry` in the background, to live for its TTL, and end the turn; return whether that was begun.

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -80,6 +81,7 @@ def create_app(
         statement_timeout=settings.db_statement_timeout_ms / 1000,
         observer=journal.database,
     )
+    rereading = Rereading(QUESTIONS, database)
     coherence = Coherence(
         settings,
         l1_bytes=settings.cache_l1_max_bytes,
@@ -91,7 +93,7 @@ def create_app(
         codings=settings.codings,
         policy=settings.policy,
         audit_rate=settings.cache_audit_rate,
-        reread=Rereading(QUESTIONS, database) if settings.cache_audit_rate else None,
+        reread=rereading if settings.cache_audit_rate else None,
         observer=traced.observer,
         trace=traced.trace,
     )
@@ -136,20 +138,22 @@ def create_app(
     )
     console = Console(coherence=coherence, health=health, describe=describe, clock=monotonic)
     invalidated.append(console.feed.note)
+    explain_key = ExplainKey(coherence=coherence, written=rereading.query)
+    has_console = settings.console == "on"
     resources = [
         Resource(ANOMALIES.path, {"GET": anomalies}),
         Resource(ANOMALY.path, anomaly),
         Resource(TRANSACTIONS.path, {"GET": cached(TRANSACTIONS, settings.cache_ttl_short)}),
         Resource("/api/v1/cache/stats", {"GET": Stats(coherence)}),
         Resource("/api/v1/cache/explain", {"GET": admin_only(Explain(ANOMALIES, coherence=coherence))}),
-        Resource("/api/v1/cache/explain/{key}", {"GET": admin_only(ExplainKey(coherence=coherence))}),
+        Resource("/api/v1/cache/explain/{key}", {"GET": admin_only(explain_key)}),
         Resource("/api/v1/cache/invalidate", {"POST": admin_only(Invalidate(coherence=coherence))}),
         Resource("/livez", {"GET": Livez()}),
         Resource("/readyz", {"GET": Readyz(health)}),
         Resource("/metrics", {"GET": Exposition(metrics, coherence=coherence, database=database)}),
-        Resource(OPENAPI, {"GET": Asset(as_json, TYPES["json"])}),
+        Resource(OPENAPI, {"GET": Asset(partial(as_json, console=has_console), TYPES["json"])}),
         *DOCS.resources(),
-        *(console.resources() if settings.console == "on" else ()),
+        *(console.resources() if has_console else ()),
     ]
 
     announcer = Announcer(

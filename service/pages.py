@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from starlette.types import Receive, Scope, Send
 
-from service.assets import Asset
+from service.assets import KEEP, Asset
 from service.problems import not_found
+from service.responses import respond
 from service.routes.resource import Resource
 
 
@@ -29,8 +31,20 @@ class Page:
         page, *others = self.files
         return (
             Resource(self.path, {"GET": Asset.of(self.package, page)}),
+            Resource(f"{self.path}/", {"GET": Moved(f"..{self.path}")}),
             Resource(self.below, {"GET": Files({name: Asset.of(self.package, name) for name in others})}),
         )
+
+
+class Moved:
+    """The ASGI handler of a GET or HEAD of what is elsewhere: at `place`, as seen from here."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place.encode()
+
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+        """Say where."""
+        await respond(scope, send, HTTPStatus.PERMANENT_REDIRECT, [(b"location", self._place), KEEP], b"")
 
 
 class Files:
@@ -88,5 +102,3 @@ CONSOLE = Page(
         "uPlot.min.css",
     ),
 )
-
-PAGES = (DOCS, CONSOLE)

@@ -24,13 +24,13 @@ _ANSWERS = (ProblemDocument, CacheStats, CacheExplanation, Invalidated, Liveness
 _BODIES = (NewStatus, Invalidation)
 
 
-def as_json() -> bytes:
+def as_json(*, console: bool = True) -> bytes:
     """Return the document as it is served."""
-    return json.dumps(document(), ensure_ascii=False).encode()
+    return json.dumps(document(console=console), ensure_ascii=False).encode()
 
 
-def document() -> Object:
-    """Return the document."""
+def document(*, console: bool = True) -> Object:
+    """Return the document, of an API that has a console or has none."""
     lists = [page_of(question) for question in QUESTIONS if isinstance(question, Listing)]
     rows = {question.table.row: None for question in QUESTIONS}
     return {
@@ -43,7 +43,7 @@ def document() -> Object:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "paths": paths(),
+        "paths": paths(console=console),
         "components": {
             "schemas": components((*rows, *lists, *_ANSWERS), _BODIES),
             "parameters": headers.REQUEST,

@@ -10,7 +10,7 @@ from service.openapi.errors import errors
 from service.openapi.headers import answered, asked
 from service.openapi.operations import ANYBODY, answer, asset, body, listing, lookup, only, operation, page
 from service.openapi.schemas import Object, parameters
-from service.pages import PAGES
+from service.pages import CONSOLE, DOCS
 from service.queries import ANOMALIES, ANOMALY, QUESTIONS, TRANSACTIONS
 from service.questions import Listing
 from service.routes.changes import Invalidated, Invalidation, NewStatus
@@ -23,9 +23,9 @@ _TAKING = ("malformed-json", "content-too-large", "unsupported-media-type", "inv
 _WRITING = ("database-unavailable", "database-not-ready", "database-read-only", "query-timeout")
 
 
-def paths() -> Object:
-    """Return them all; each operation has a name of its own: its method and its path."""
-    found = _questions() | _cache() | _console() | _health() | _about()
+def paths(*, console: bool = True) -> Object:
+    """Return them all, or all but the console's; each operation has a name of its own: its method and its path."""
+    found = _questions() | _cache() | (_console() if console else {}) | _health() | _about()
     for path, methods in found.items():
         for method, described in methods.items():
             described["operationId"] = _id(method, path)
@@ -95,7 +95,7 @@ def _cache() -> Object:
             "get": operation(
                 "cache",
                 "Why the answer under a cache key is served, or is not",
-                "Of those that the process which answers has in its memory.",
+                "Of those that the process which answers has in its memory, or finds in Redis.",
                 security=only(Role.ADMIN),
                 parameters=[{"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}],
                 responses={
@@ -125,7 +125,7 @@ def _console() -> Object:
         "headers": answered("Cache-Control"),
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
-    return {
+    return page(CONSOLE) | {
         EVENTS: {
             "get": operation(
                 "console",
@@ -167,7 +167,4 @@ def _health() -> Object:
 
 
 def _about() -> Object:
-    found: Object = {OPENAPI: {"get": asset("This document", TYPES["json"])}}
-    for shown in PAGES:
-        found |= page(shown)
-    return found
+    return {OPENAPI: {"get": asset("This document", TYPES["json"])}, **page(DOCS)}

@@ -1,7 +1,7 @@
 """What an operator asks of one query: where it is cached, and which change ends that, or why none does."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -11,18 +11,21 @@ from coherence.coherence import Coherence
 from coherence.explain import Explanation, Judgement
 from coherence.history import Affecting
 from coherence.keys import Scalar
+from coherence.query import Query
 from coherence.rows import RowChange
 from service.problems import not_found
+from service.queries import NAMESPACES
 from service.questions import Question
 from service.responses import JSON, NO_STORE, respond
 
 
 @dataclass(frozen=True, slots=True)
 class ViewShown:
-    """What the process knows."""
+    """What the process that answers knows; `process` is what it is called in Redis."""
 
     generation: int
     lease_seconds_left: float
+    process: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,30 +91,47 @@ class Explain:
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer a GET. Raises the 422 Problem for what the list would refuse."""
         explanation = await self._coherence.explain(self._question.ask(scope["query_string"], ""))
-        await respond(scope, send, 200, [JSON, NO_STORE], json.dumps(asdict(_shown(explanation))).encode())
+        await respond(scope, send, 200, [JSON, NO_STORE], _shown(explanation, self._coherence.process))
 
 
 class ExplainKey:
-    """The ASGI handler: the answer is named by its cache key, and is one that this process has."""
+    """The ASGI handler: the answer is named by its cache key, and is one that this process or Redis has.
 
-    def __init__(self, *, coherence: Coherence) -> None:
+    `written` returns the query of a namespace whose parameters are written as a text, None where there is none.
+    """
+
+    def __init__(self, *, coherence: Coherence, written: Callable[[str, str], Query | None]) -> None:
         self._coherence = coherence
+        self._written = written
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer a GET. Raises the 404 Problem."""
-        kept = self._coherence.l1.get(scope["path_params"]["key"])
-        if kept is None:
-            raise not_found("this process has no answer under this cache key")
-        explanation = await self._coherence.explain(kept.entry.query)
-        await respond(scope, send, 200, [JSON, NO_STORE], json.dumps(asdict(_shown(explanation))).encode())
+        query = await self._query(scope["path_params"]["key"])
+        if query is None:
+            raise not_found("neither the process that answers nor Redis has anything under this cache key")
+        explanation = await self._coherence.explain(query)
+        await respond(scope, send, 200, [JSON, NO_STORE], _shown(explanation, self._coherence.process))
+
+    async def _query(self, key: str) -> Query | None:
+        kept = self._coherence.l1.get(key)
+        if kept is not None:
+            return kept.entry.query
+        namespace, _, _ = key.partition(":")
+        text = await self._coherence.text(key) if namespace in NAMESPACES else None
+        query = None if text is None else self._written(namespace, text)
+        return query if query is not None and query.key == key else None
 
 
-def _shown(explanation: Explanation) -> CacheExplanation:
+def _shown(explanation: Explanation, process: str) -> bytes:
+    return json.dumps(asdict(_document(explanation, process))).encode()
+
+
+def _document(explanation: Explanation, process: str) -> CacheExplanation:
     return CacheExplanation(
         key=explanation.query.key,
         parameters=dict(explanation.query.parameters),
         served=explanation.served,
-        view=ViewShown(explanation.generation, round(explanation.lease_left, 3)),
+        view=ViewShown(explanation.generation, round(explanation.lease_left, 3), process),
         entry=_entry(explanation),
         affected_by=_change(explanation.affected_by),
         last_affected_by=_change(explanation.last_affected_by),

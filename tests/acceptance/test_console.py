@@ -1,5 +1,6 @@
 """The console, in a real Chromium, on a real system."""
 
+import platform
 import re
 from collections.abc import AsyncIterator, Callable
 
@@ -91,6 +92,8 @@ async def test_it_shows_what_happens_and_changes_what_it_should(browser: Browser
         await page.get_by_role("button", name="Explain anomalies limit=5").click()
         explanation = page.get_by_role("dialog")
         await expect(explanation).to_contain_text("Served from cache")
+        process = f"{platform.node()}:{system.replicas[0].child.pid}"
+        await expect(explanation).to_contain_text(f"{process}, which this page hears from")
         await page.keyboard.press("Escape")
         await expect(explanation).to_be_hidden()
         await system.cached(f"{ANOMALIES}?limit=5")

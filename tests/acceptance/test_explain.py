@@ -1,8 +1,12 @@
 """An operator asks why a query is answered from where it is."""
 
+import functools
+
 import httpx2
 
+from service import queries
 from tests.acceptance.system import ANOMALIES, System, layer
+from tests.support.waiting import eventually
 
 EXPLAIN = "/api/v1/cache/explain"
 QUERY = "status=NEW&limit=3"
@@ -36,6 +40,28 @@ async def test_explain_tells_what_is_kept_and_what_ends_it(system: System) -> No
     assert ended["affected_by"]["why"] == "the row lies on the page"
     assert ended["affected_by"]["row"]["old"]["transaction_id"] == "T1"
     assert layer(await system.get(0, f"{ANOMALIES}?{QUERY}")) == "db"
+
+
+async def test_an_answer_is_explained_by_its_key_wherever_one_asks(system: System) -> None:
+    """A process that has it not in its memory finds it in Redis, and judges it as its own. It says which one it is."""
+    asked = {
+        f"{ANOMALIES}?{QUERY}": queries.ANOMALIES.ask(QUERY.encode(), ""),
+        f"{ANOMALIES}/T5": queries.ANOMALY.ask(b"", "T5"),
+        "/api/v1/transactions/ACC1?limit=2": queries.TRANSACTIONS.ask(b"limit=2", "ACC1"),
+    }
+    first, second = (f"{replica.url}{EXPLAIN}" for replica in system.replicas)
+    for path, query in asked.items():
+        await system.get(0, path)
+        stored = functools.partial(system.redis.exists, f"{system.prefix}{query.key}")
+        await eventually(stored)
+        there, elsewhere = [(await system.admin.get(f"{url}/{query.key}")).json() for url in (first, second)]
+        assert (there["key"], there["entry"]["layer"], there["served"]) == (query.key, "l1", True)
+        assert (elsewhere["key"], elsewhere["entry"]["layer"], elsewhere["served"]) == (query.key, "l2", True)
+        assert elsewhere["parameters"] == there["parameters"] == query.parameters
+        processes = {told["view"]["process"] for told in (there, elsewhere)}
+        assert len(processes) == 2
+    for key in ("anomalies:0", f"other:{'0' * 32}", "coherence:generation"):
+        assert (await system.admin.get(f"{first}/{key}")).status_code == httpx2.codes.NOT_FOUND
 
 
 async def test_explain_is_for_admins_and_refuses_what_the_list_refuses(system: System) -> None:

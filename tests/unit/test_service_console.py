@@ -42,6 +42,16 @@ async def test_the_page_needs_no_key_and_holds_nothing() -> None:
         assert (await stranger.get("/console/..%2Fconsole.py")).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/console", "/docs"])
+async def test_a_slash_too_many_leads_to_the_page(path: str) -> None:
+    """By a link that holds behind a proxy's prefix, too, where the page's own links would lead elsewhere."""
+    async with client() as stranger:
+        moved = await stranger.get(f"{path}/")
+        assert (moved.status_code, moved.headers["location"]) == (308, f"..{path}")
+        assert (await stranger.get(str(moved.url.join(moved.headers["location"])))).status_code == 200
+        assert (await stranger.put(f"{path}/")).status_code == 405
+
+
 @pytest.mark.parametrize("path", [EVENTS, "/api/v1/cache/explain/anomalies:0"])
 async def test_what_it_shows_is_for_admins(path: str) -> None:
     """A stranger and an analyst learn nothing."""
@@ -55,7 +65,7 @@ async def test_what_it_shows_is_for_admins(path: str) -> None:
 async def test_it_can_be_left_out() -> None:
     """With its stream."""
     async with client(console="off") as asking:
-        for path in ("/console", "/console/app.js", EVENTS):
+        for path in ("/console", "/console/", "/console/app.js", EVENTS):
             assert (await asking.get(path, headers={"X-API-Key": ADMIN_KEY})).status_code == 404
 
 

@@ -31,7 +31,7 @@ class Console {
     this.processes = new Processes();
     this.latency = new Latency();
     this.changes = new Changes();
-    this.hottest = new Hottest(this.api, tell);
+    this.hottest = new Hottest(this.api, tell, (process) => this.processes.called(process));
     this.anomalies = new Anomalies(this.api, this.changes, tell);
     at("door").addEventListener("submit", (event) => {
       event.preventDefault();

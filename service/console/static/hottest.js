@@ -4,10 +4,11 @@ import { Rows, at, cell, heading, make, say } from "./dom.js";
 import { clock, count, parameters, rate, seconds } from "./format.js";
 
 export class Hottest {
-  /** `tell` is called with what came of a purge. */
-  constructor(api, tell) {
+  /** `tell` is called with what came of a purge; `called` returns what a process is called. */
+  constructor(api, tell, called) {
     this.api = api;
     this.tell = tell;
+    this.called = called;
     this.rows = new Rows(at("hottest"), (each) => each.key, (each) => this.#create(each));
   }
 
@@ -44,7 +45,7 @@ export class Hottest {
       this.tell(`It cannot be explained: ${error.message}`);
       return;
     }
-    const facts = factsOf(explanation).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
+    const facts = factsOf(explanation, this.called(explanation.view.process)).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
     at("explanation-facts").replaceChildren(...facts);
     at("explanation-judged").replaceChildren(...judgements(explanation.judged));
     at("explanation").showModal();
@@ -61,24 +62,26 @@ export class Hottest {
   }
 }
 
-function factsOf({ key, parameters: given, served, view, entry, affected_by, last_affected_by }) {
+/** What is known of an answer, by the process that was asked: behind a proxy that may be another than this page's. */
+function factsOf({ key, parameters: given, served, view, entry, affected_by, last_affected_by }, process) {
   const asked = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   const facts = [
     ["Question", parameters(asked)],
     ["Key", key],
+    ["Asked", process],
     ["Served from cache", served ? "yes: nothing that changed since affects it" : "no"],
   ];
-  if (view.lease_seconds_left <= 0) facts.push(["Why not", "this process has no lease: answers come from Postgres"]);
-  if (entry === null) facts.push(["Cached", "nowhere: the next request is a miss"]);
+  if (view.lease_seconds_left <= 0) facts.push(["Why not", "it has no lease: answers come from Postgres"]);
+  if (entry === null) facts.push(["Cached", "neither in its memory nor in Redis: the next request is a miss"]);
   else {
     facts.push(
-      ["Cached", `${entry.layer === "l1" ? "in this process (L1)" : "in Redis (L2)"}, ${count(entry.bytes)} bytes`],
+      ["Cached", `${entry.layer === "l1" ? "in its memory (L1)" : "in Redis (L2)"}, ${count(entry.bytes)} bytes`],
       ["Since", `${clock(entry.stored_at)}, under generation ${entry.stamp}`],
       ["Until", `${seconds(entry.ttl_seconds_left, 1)} from now, unless a change affects it`],
     );
   }
   if (affected_by) facts.push(["Outdated by", changeOf(affected_by)]);
-  facts.push(["Last invalidated", last_affected_by ? changeOf(last_affected_by) : "by nothing that this process remembers"]);
+  facts.push(["Last invalidated", last_affected_by ? changeOf(last_affected_by) : "by nothing that it remembers"]);
   return facts;
 }
 

@@ -13,10 +13,19 @@ export const nameOf = ({ host, pid }) => `${host}:${pid}`;
 export class Processes {
   constructor() {
     this.rows = new Rows(at("processes"), (each) => each.process, create);
+    this.known = [];
+  }
+
+  /** Return what a process is called, and whether it is the one that this page hears from. */
+  called(process) {
+    const known = this.known.find((each) => each.process === process);
+    return `${known ? nameOf(known) : "a process"}, ${process === this.here ? "which this page hears from" : "another than this page hears from"}`;
   }
 
   /** Take the state, and the traffic by process. */
   show(state, traffic) {
+    this.known = state.processes;
+    this.here = state.process;
     this.rows.show(state.processes.map((each) => ({ ...each, rates: traffic.of(each.process), here: state.process })));
     const note = at("processes-note");
     note.hidden = state.all_known && state.left_out === 0;
