@@ -46,7 +46,7 @@ def audit(*, rate: float, seconds: float | None, metrics_port: int | None) -> No
     \b
     Settings (environment or .env), as the API has them:
       DATABASE_URL  Postgres, the primary, as a user who may read the tables, such as the API's; required
-      REDIS_URL     or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_PASSWORD
+      REDIS_URL     or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_USERNAME, REDIS_PASSWORD
       CACHE_MAX_STALENESS_SECONDS, CACHE_PREFIX, CACHE_INVALIDATION
 
     \b

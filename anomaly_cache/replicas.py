@@ -29,7 +29,7 @@ def replicas(*, as_json: bool) -> None:
 
     \b
     Settings (environment or .env), as the API and the listener have them:
-      REDIS_URL     or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_PASSWORD
+      REDIS_URL     or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_USERNAME, REDIS_PASSWORD
       CACHE_PREFIX  where it is not empty
 
     \b

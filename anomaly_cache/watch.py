@@ -32,7 +32,7 @@ def watch(*, as_json: bool, count: int | None) -> None:
 
     \b
     Settings (environment or .env), as the API and the listener have them:
-      REDIS_URL     or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_PASSWORD
+      REDIS_URL     or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_USERNAME, REDIS_PASSWORD
       CACHE_PREFIX  where it is not empty
 
     \b

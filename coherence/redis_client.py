@@ -37,6 +37,8 @@ def connect(settings: CoherenceSettings, *, connections: int) -> Redis:
         # Without errors to retry on, a subscription that is lost raises at once, before it would connect again.
         "retry": Retry(NoBackoff(), 0, supported_errors=()),
         "protocol": 2,
+        # Redis 7.0 does not know CLIENT SETINFO: no user can be allowed it there.
+        "driver_info": None,
     }
     if settings.redis_url is not None:
         pool = BlockingConnectionPool.from_url(settings.redis_url.get_secret_value(), **options)
@@ -46,6 +48,7 @@ def connect(settings: CoherenceSettings, *, connections: int) -> Redis:
             host=settings.redis_host,
             port=settings.redis_port,
             db=settings.redis_db,
+            username=settings.redis_username,
             password=password,
             **options,
         )

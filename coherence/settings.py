@@ -31,11 +31,13 @@ class CoherenceSettings(BaseSettings):
 
     redis_url: SecretStr | None = Field(
         None,
-        description="Where Redis is, as one URL: redis://[:password@]host:port/db. Goes before REDIS_HOST and its kin.",
+        description="Where Redis is, as one URL: redis://[user:password@]host:port/db. Goes before REDIS_HOST and "
+        "its kin.",
     )
     redis_host: str = Field("localhost", min_length=1, description="Redis host.")
     redis_port: int = Field(6379, ge=1, le=65535, description="Redis port.")
     redis_db: int = Field(0, ge=0, le=65535, description="Redis database number.")
+    redis_username: str | None = Field(None, description="Redis user; `default` where none is given.")
     redis_password: SecretStr | None = Field(None, description="Redis password.")
     redis_pool_size: int = Field(10, ge=1, le=10_000, description="Most Redis connections of one process.")
     redis_timeout_ms: int = Field(

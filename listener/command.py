@@ -26,7 +26,7 @@ Settings (environment or .env):
   DATABASE_URL                 Postgres; required
   LISTENER_DATABASE_URL        … for the listener, where the other leads through a
                                transaction pooler or to a standby
-  REDIS_URL                    or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_PASSWORD
+  REDIS_URL                    or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_USERNAME, REDIS_PASSWORD
   CACHE_PREFIX                 as the API has it
   CACHE_MAX_STALENESS_SECONDS  as the API has it (default 2.0)
   LISTENER_HEALTH_HOST, LISTENER_HEALTH_PORT

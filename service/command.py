@@ -24,7 +24,7 @@ def api() -> None:
       API_KEYS                     role=key,role=key (roles: analyst, admin); or
       API_KEYS_FILE                a file with the same; one of the two is required
       API_HOST, API_PORT           where to listen (127.0.0.1, 8000)
-      REDIS_URL                    or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_PASSWORD
+      REDIS_URL                    or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_USERNAME, REDIS_PASSWORD
       CACHE_MAX_STALENESS_SECONDS  the promise, as the listener has it (default 2.0)
       CACHE_PREFIX                 as the listener has it
       CACHE_TTL_ANOMALIES, CACHE_TTL_SHORT

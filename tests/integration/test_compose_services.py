@@ -28,11 +28,14 @@ SECRETS = {
     "POSTGRES_PASSWORD": "p@ss/w:rd?#%20 'of'\"postgres\"",
     "API_DB_PASSWORD": "$HOME `and` \\backslash & the API's @:/",
     "LISTENER_DB_PASSWORD": "listener;|<>(){}[]*~!^",
+    "CACHE_REDIS_PASSWORD": 'cache\'s "secret" of $HOME #>~&* \\',
+    "CACHE_PREFIX": "v1:",
     "REDIS_PASSWORD": 'redis\' "quoted" $PATH `x` #',
     "API_KEYS": f"analyst={ANALYST},admin=an-admin's-key-of-24-characters",
     "GRAFANA_ADMIN_PASSWORD": "grafana",
     "SEED_ROWS": "300",
 }
+USER = "anomaly-cache"
 PAGE = "/api/v1/anomalies?limit=10"
 Running = dict[str, list[Container]]
 
@@ -134,6 +137,30 @@ def test_redis_wants_the_password_of_env(compose: LocalCompose, running: Running
     assert settings["maxmemory"] == str(256 * 2**20)
     assert settings["maxmemory-policy"] == "allkeys-lru"
     assert settings["appendonly"] == "yes"
+
+
+async def test_programs_may_do_no_more_in_redis_than_they_must(compose: LocalCompose, running: Running) -> None:
+    """They are logged in as a user of theirs, who was refused nothing so far, and can neither look round nor destroy."""
+    replica = api_client(running["api"][0])
+
+    def stored() -> list[bytes]:
+        replica.get(f"{PAGE}&min_score=0.75")
+        found: list[bytes] = operator.keys("v1:anomalies:*")
+        return found
+
+    with redis.Redis(port=compose.redis_port, password=SECRETS["REDIS_PASSWORD"]) as operator, replica:
+        await eventually(stored)
+        users = [client["user"] for client in operator.client_list()]
+        assert set(users) == {"default", USER}
+        assert users.count("default") == 1
+        refused = [entry for entry in operator.acl_log() if entry["username"] == USER]
+        assert refused == []
+    with redis.Redis(
+        port=compose.redis_port, username=USER, password=SECRETS["CACHE_REDIS_PASSWORD"], driver_info=None
+    ) as program:
+        for command in (("FLUSHALL",), ("CONFIG", "GET", "*"), ("GET", "anomalies:0"), ("SET", "v1:other", "1")):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                program.execute_command(*command)
 
 
 def test_redis_needs_no_password(directory: Path) -> None:

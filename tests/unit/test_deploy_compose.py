@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from tests.support.compose_file import (
     load_compose,
     variables_of_compose,
 )
+from tests.support.documents import DOCS, read
 
 SCHEMA = ROOT / "tests" / "data" / "compose-spec.json"
 SECRETS = (
     "API_DB_PASSWORD",
     "API_KEYS",
+    "CACHE_REDIS_PASSWORD",
     "GRAFANA_ADMIN_PASSWORD",
     "LISTENER_DB_PASSWORD",
     "POSTGRES_PASSWORD",
@@ -64,6 +67,22 @@ def test_redis_is_started_and_checked_as_ever(compose: dict[str, Any]) -> None:
         "timeout": "3s",
         "retries": 3,
     }
+
+
+def test_the_programs_have_the_redis_user_of_the_documentation(compose: dict[str, Any]) -> None:
+    """As which they log in; behind a prefix, it is about the keys and channels that have it."""
+    shell, option, script, _ = compose["services"]["redis"]["entrypoint"]
+    assert (shell, option) == ("sh", "-c")
+    _, user, on, password, *rules = shlex.split(script[script.index("--user") :])
+    assert password == ">$CACHE_REDIS_PASSWORD"
+    (documented,) = read(DOCS / "operations.md").section("which-redis-commands-does-it-need", "sh")
+    _, _, _, name, reset, *rest = shlex.split(documented.replace("\\\n", " "))
+    assert [user, "reset", on] == [name, reset, rest[0]]
+    unprefixed = [rule.replace("${CACHE_PREFIX}", "", 1) for rule in rules]
+    assert sorted(unprefixed) == sorted(rest[2:])
+    assert all(("${CACHE_PREFIX}" in rule) is (rule[0] in "~&") for rule in rules)
+    for program in ("api", "listener"):
+        assert compose["services"][program]["environment"]["REDIS_USERNAME"] == user
 
 
 def test_has_all_parts_of_the_system(compose: dict[str, Any]) -> None:
@@ -118,18 +137,20 @@ def test_no_other_variable_is_required() -> None:
     assert all(operators <= {":-", ":?"} for operators in named.values())
 
 
-def test_each_program_gets_its_own_secrets_alone(compose: dict[str, Any]) -> None:
-    """No service is handed a secret that it does not use; the superuser's password stays with the migration."""
+def test_each_program_gets_its_own_secrets_alone() -> None:
+    """No service is handed a secret that it does not use; a superuser's stays with its server and the migration."""
+    given = {**FILLED_IN, "REDIS_PASSWORD": "the-operators'"}
     holders = {
-        name: {secret for secret, value in FILLED_IN.items() if value in json.dumps(service)}
-        for name, service in compose["services"].items()
+        name: {secret for secret, value in given.items() if value in json.dumps(service)}
+        for name, service in load_compose(given)["services"].items()
     }
     assert {name: sorted(held) for name, held in holders.items() if held} == {
         "postgres": ["POSTGRES_PASSWORD"],
         "migrate": ["API_DB_PASSWORD", "LISTENER_DB_PASSWORD", "POSTGRES_PASSWORD"],
         "seed": ["POSTGRES_PASSWORD"],
-        "listener": ["LISTENER_DB_PASSWORD"],
-        "api": ["API_DB_PASSWORD", "API_KEYS"],
+        "redis": ["CACHE_REDIS_PASSWORD", "REDIS_PASSWORD"],
+        "listener": ["CACHE_REDIS_PASSWORD", "LISTENER_DB_PASSWORD"],
+        "api": ["API_DB_PASSWORD", "API_KEYS", "CACHE_REDIS_PASSWORD"],
         "grafana": ["GRAFANA_ADMIN_PASSWORD"],
     }
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from coherence.redis_client import connect
 from coherence.settings import CoherenceSettings, SettingsError
 
 NAMES = tuple(field.upper() for field in CoherenceSettings.model_fields)
@@ -106,6 +107,18 @@ def test_no_secret_is_in_an_error_or_a_repr(monkeypatch: pytest.MonkeyPatch, url
     monkeypatch.setenv("REDIS_URL", "redis://:hush@cache.example")
     monkeypatch.setenv("REDIS_PASSWORD", "hush")
     assert "hush" not in repr(CoherenceSettings.load())
+
+
+async def test_the_user_is_the_one_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own variable, or in the URL; without one it is Redis' default user. Nothing is said of the library."""
+    said = []
+    monkeypatch.setenv("REDIS_PASSWORD", "hush")
+    for name, value in (("LOG_LEVEL", "INFO"), ("REDIS_USERNAME", "one"), ("REDIS_URL", "redis://other:hush@there")):
+        monkeypatch.setenv(name, value)
+        async with connect(CoherenceSettings.load(), connections=1) as redis:
+            given = redis.connection_pool.connection_kwargs
+            said.append((given.get("username"), given["password"], given["driver_info"]))
+    assert said == [(None, "hush", None), ("one", "hush", None), ("other", "hush", None)]
 
 
 def test_an_env_file_that_cannot_be_read_is_an_error_of_the_settings(tmp_path: Path) -> None:
