@@ -66,7 +66,7 @@ def try_it(engine: Engine, variables: dict[str, str], directory: Path) -> None:
     say(f"ok   all {len(healthy)} containers are healthy")
     keys = dict(entry.split("=") for entry in variables["API_KEYS"].split(","))
     url = f"http://127.0.0.1:{variables['API_PUBLISHED_PORT']}"
-    tour = Tour(System(engine, url, keys["analyst"]))
+    tour = Tour(System(engine, url, keys["analyst"], keys["admin"]))
     tour.walk()
     targets = len(engine.containers("api")) + len(engine.containers("listener"))
     port = variables["PROMETHEUS_PUBLISHED_PORT"]

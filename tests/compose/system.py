@@ -23,9 +23,10 @@ with urllib.request.urlopen(request, timeout=5) as answer:
 class System:
     """Asks and changes. Every method raises TryError where the system does not do as it should."""
 
-    def __init__(self, engine: Engine, url: str, key: str) -> None:
+    def __init__(self, engine: Engine, url: str, key: str, admin_key: str) -> None:
         self.engine = engine
         self.client = httpx2.Client(base_url=url, headers={"X-API-Key": key}, timeout=10, trust_env=False)
+        self.admin = httpx2.Client(base_url=url, headers={"X-API-Key": admin_key}, timeout=10, trust_env=False)
         self._key = key
 
     def replicas(self) -> list[str]:

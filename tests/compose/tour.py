@@ -1,5 +1,6 @@
 """The tour through the system in containers: what a newcomer would try, and what an operator would fear."""
 
+import json
 import subprocess
 
 from tests.compose.saying import require, say
@@ -20,6 +21,7 @@ class Tour:
             self.is_hardened,
             self.miss_then_hit,
             self.passes_everything_through,
+            self.shows_pages_and_a_live_console,
             self.put_reaches_every_replica,
             self.update_in_psql_reaches_every_replica,
             self.standby_takes_over,
@@ -27,6 +29,7 @@ class Tour:
             self.replica_leaves_unnoticed,
             self.redis_may_go_and_come,
             self.redis_wants_its_password,
+            self.programs_are_users_of_redis,
         ):
             say(f"ok   {step()}")
 
@@ -75,6 +78,25 @@ class Tour:
             problem = "problem+json" in answer.headers.get("content-type", "")
             require(problem == (status >= 400), f"{request}: {answer.headers.get('content-type')}")
         return "nginx passes on ETag, 304, HEAD, 401, 404, 413 and 422"
+
+    def shows_pages_and_a_live_console(self) -> str:
+        """Load the pages and the description through nginx, and hear of a change by the console's stream, at once."""
+        for path in ("/console", "/docs", "/openapi.json"):
+            self._system.get(path)
+        moved = self._system.client.get("/console/")
+        place = moved.headers.get("location", "")
+        require(moved.status_code == 308 and moved.url.join(place).path == "/console", f"/console/ leads to {place!r}")
+        with self._system.admin.stream("GET", "/api/v1/console/events") as stream:
+            require(stream.status_code == 200, f"the console's stream: {stream.status_code}")
+            lines = stream.iter_lines()
+            state = next(json.loads(line.partition(" ")[2]) for line in lines if '"processes":' in line)
+            kinds = sorted(process["kind"] for process in state["processes"])
+            require(kinds == ["api", "api", "listener", "listener"], f"the console sees {kinds}")
+            identity = self._system.first()
+            self._system.set_status(identity, "INVESTIGATING")
+            changes = (line for line in lines if '"changes":' in line and identity in line)
+            require(next(changes, "") != "", "the console's stream ends without a word of an UPDATE")
+        return "pages and OpenAPI; the console sees four processes, and an UPDATE as it happens"
 
     def put_reaches_every_replica(self) -> str:
         """PUT through nginx, and read at once from every replica."""
@@ -161,6 +183,17 @@ class Tour:
         refused = self._engine.execute(redis, "env", "-u", "REDISCLI_AUTH", "redis-cli", "ping", check=False)
         require("NOAUTH" in refused.stdout + refused.stderr, f"Redis said {refused.stdout}")
         return "Redis wants its password"
+
+    def programs_are_users_of_redis(self) -> str:
+        """Ask Redis who is there, and what it has refused to whom."""
+        [redis] = self._engine.containers("redis")
+        clients = self._engine.execute(redis, "redis-cli", "client", "list").stdout
+        users = [word.partition("=")[2] for word in clients.split() if word.startswith("user=")]
+        require(set(users) == {"anomaly-cache", "default"}, f"{set(users)} are logged in")
+        require(users.count("default") == 1, f"{users.count('default') - 1} connections may do anything")
+        refused = self._engine.execute(redis, "redis-cli", "acl", "log").stdout
+        require("anomaly-cache" not in refused, f"Redis has refused something: {refused}")
+        return f"Redis: {len(users) - 1} connections of the programs' own user, which was refused nothing"
 
     def ends_well(self) -> str:
         """SIGTERM every program; each must exit with 0."""

@@ -140,7 +140,7 @@ def test_redis_wants_the_password_of_env(compose: LocalCompose, running: Running
 
 
 async def test_programs_may_do_no_more_in_redis_than_they_must(compose: LocalCompose, running: Running) -> None:
-    """They are logged in as a user of theirs, who was refused nothing so far, and can neither look round nor destroy."""
+    """They are logged in as a user of their own, which was refused nothing so far, and cannot look round or destroy."""
     replica = api_client(running["api"][0])
 
     def stored() -> list[bytes]:
