@@ -4,10 +4,9 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
 
 from coherence.acknowledgements import Acknowledgements
 from coherence.changes import Acknowledgement, Bump, Change, MalformedMessage, merge
@@ -16,6 +15,7 @@ from coherence.events import Invalidated, Observer, Operated, Subscribed, ViewPo
 from coherence.generation import GenerationKey
 from coherence.keys import Names
 from coherence.redis_client import RedisUnavailable, bounded
+from coherence.subscription import Message, Subscription
 from coherence.view import Polled, View
 
 RETRY_SECONDS = 0.1
@@ -46,6 +46,7 @@ class Backplane:
     ) -> None:
         self._redis = redis
         self._names = names
+        self._changes = names.changes.encode()
         self._key = key
         self._view = view
         self._redis_clock = redis_clock
@@ -70,10 +71,10 @@ class Backplane:
         """Subscribe, and apply what comes; do so again whenever the subscription is lost or found deaf."""
         while True:
             self._resubscribe.clear()
-            pubsub = self._redis.pubsub()
+            subscription = Subscription(self._redis, self._names.changes, self._names.acknowledgements)
             try:
                 async with asyncio.TaskGroup() as group:
-                    reading = group.create_task(self._read(pubsub))
+                    reading = group.create_task(self._read(subscription))
                     await self._resubscribe.wait()
                     reading.cancel()
             except* RedisUnavailable as errors:
@@ -81,29 +82,27 @@ class Backplane:
             finally:
                 self._view.unsubscribed()
                 self._poll_now.set()
-                await self._forget(pubsub)
+                await subscription.close()
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _read(self, pubsub: PubSub) -> NoReturn:
+    async def _read(self, subscription: Subscription) -> NoReturn:
         async with bounded(self._timeout):
-            await pubsub.subscribe(self._names.changes, self._names.acknowledgements)
-            message = await pubsub.get_message(timeout=None)
+            await subscription.open()
+            message = await subscription.next()
         while True:
-            if message is not None:
-                await self._take(message)
-            async with bounded(None):
-                message = await pubsub.get_message(timeout=None)
+            await self._take(message)
+            message = await subscription.next()
 
-    async def _take(self, message: dict[str, Any]) -> None:
-        on_changes = message["channel"] == self._names.changes.encode()
-        if message["type"] == "subscribe" and on_changes:
+    async def _take(self, message: Message) -> None:
+        on_changes = message.channel == self._changes
+        if message.kind == b"subscribe" and on_changes:
             self._view.subscribed()
             self._poll_now.set()
             self._observe(Subscribed())
-        elif message["type"] == "message" and on_changes:
-            self._receive(message["data"])
-        elif message["type"] == "message":
-            await self._hear(message["data"])
+        elif isinstance(message.data, bytes) and on_changes:
+            self._receive(message.data)
+        elif isinstance(message.data, bytes):
+            await self._hear(message.data)
 
     def _receive(self, wire: bytes) -> None:
         try:
@@ -133,13 +132,6 @@ class Backplane:
             self._observe(Operated("subscribe", 0.0, f"an acknowledgement that cannot be read: {error}"))
         else:
             await self._acknowledgements.hear(heard.process, heard.generation)
-
-    async def _forget(self, pubsub: PubSub) -> None:
-        try:
-            async with bounded(self._timeout):
-                await pubsub.aclose()  # type: ignore[no-untyped-call]
-        except RedisUnavailable as error:
-            self._observe(Operated("subscribe", 0.0, str(error)))
 
     # -- acknowledgements
 

@@ -84,7 +84,7 @@ class Coherence:
         clock: Clock = monotonic,
     ) -> None:
         timing = Timing.from_bound(settings.cache_max_staleness_seconds)
-        self.redis: Redis = connect(settings, connections=max(1, settings.redis_pool_size - AT_ONCE))
+        self.redis: Redis = connect(settings, connections=max(AT_ONCE + 1, settings.redis_pool_size))
         self._control: Redis = connect(settings, connections=CONTROL_CONNECTIONS)
         self.names = Names(settings.cache_prefix, database_of(self.redis))
         self.timing = timing

@@ -22,13 +22,14 @@ Word = str | bytes | int
 class Commands:
     """Runs single commands. One that fails, or takes over `timeout` seconds, raises RedisUnavailable with its cause.
 
-    Its connections are made as those of the client's pool are, and kept: taking one of a pool, and a pipeline of the
-    client's, cost several times what the round trip itself does.
+    Its connections, at most `at_once`, are of the client's pool, and kept until the client is closed: taking one each
+    time, and a pipeline of the client's, cost several times what the round trip itself does.
     """
 
-    def __init__(self, redis: Redis, timeout: float) -> None:
+    def __init__(self, redis: Redis, timeout: float, *, at_once: int = AT_ONCE) -> None:
         self._pool = redis.connection_pool
         self._timeout = timeout
+        self._at_once = at_once
         self._waiting: list[tuple[tuple[Word, ...], asyncio.Future[Any]]] = []
         self._trips: set[asyncio.Task[None]] = set()
         self._under_way = 0
@@ -39,7 +40,7 @@ class Commands:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((words, answer))
-        if self._under_way < AT_ONCE:
+        if self._under_way < self._at_once:
             self._under_way += 1
             trip = loop.create_task(self._travel(), name="redis commands")
             self._trips.add(trip)
@@ -77,7 +78,7 @@ class Commands:
                 answer.set_result(reply)
 
     async def _together(self, commands: list[tuple[Word, ...]]) -> list[Any]:
-        connection = self._idle.pop() if self._idle else self._pool.make_connection()  # type: ignore[no-untyped-call] # theirs
+        connection = self._idle.pop() if self._idle else await self._pool.get_connection()  # type: ignore[no-untyped-call] # theirs
         try:
             # Connects it, where that is needed: Redis may have closed it since.
             await self._pool.ensure_connection(connection)
@@ -92,10 +93,8 @@ class Commands:
             self._idle.append(connection)
 
     async def close(self) -> None:
-        """Give up what is under way, and disconnect."""
+        """Give up what is under way. The client's end is that of the connections."""
         await end(*self._trips)
-        for connection in self._idle:
-            await connection.disconnect(nowait=True)
 
 
 def _give_up(answer: asyncio.Future[Any]) -> None:

@@ -1,17 +1,21 @@
 """The generation key: bump, renew and read it. The Lua functions that do so lie in `lua/`."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Literal, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
 from coherence.changes import Bump, Change, parse_generation, trace_of
+from coherence.commands import Commands, Script
 from coherence.keys import Names
-from coherence.redis_client import bounded
+from coherence.redis_client import RedisUnavailable, bounded
+
+_SERVER = re.compile(rb"^(?:run_id|master_replid):\w+", re.MULTILINE)
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ def untraced() -> str:
 class GenerationKey:
     """Redis' side of the protocol. A call that fails or takes over `timeout` seconds raises RedisUnavailable.
 
+    All but `read` goes through one connection: through two, a failover could have a lease given by another server than
+    the one that was told of the changes.
     `trace` is asked once a bump for the trace context that goes with it: a W3C `traceparent`, or "" for none.
     """
 
@@ -65,21 +71,19 @@ class GenerationKey:
         self._names = names
         self._timeout = timeout
         self._trace = trace
-        lua = files("coherence") / "lua"
-        self._bump = redis.register_script((lua / "bump.lua").read_text())
-        self._renew = redis.register_script((lua / "renew.lua").read_text())
+        self._commands = Commands(redis, timeout, at_once=1)
+        self._bump = Script(self._commands, "bump")
+        self._renew = Script(self._commands, "renew")
 
     async def bump(self, floor: int, changes: Sequence[Change], *, acknowledge: bool = False) -> Bumped:
         """Make a generation above `floor`, and publish what changed. A lease that there is goes on."""
         names = self._names
-        wire = json.dumps([change.as_wire() for change in changes], separators=(",", ":"))
+        wire = _to_json([change.as_wire() for change in changes])
         asked = "true" if acknowledge else "false"
         trace = trace_of(self._trace())
-        async with bounded(self._timeout):
-            previous, generation, acknowledgers, now_us = await self._bump(
-                keys=[names.generation],
-                args=[floor, names.changes, names.acknowledgements, wire, names.database, asked, trace],
-            )
+        previous, generation, acknowledgers, now_us = await self._bump.run(
+            (names.generation,), floor, names.changes, names.acknowledgements, wire, names.database, asked, trace
+        )
         made_at = int(now_us) / 1e6
         bump = Bump(int(previous), int(generation), tuple(changes), made_at, names.database, acknowledge, trace)
         return Bumped(bump, int(acknowledgers))
@@ -93,20 +97,17 @@ class GenerationKey:
         generation that the caller has seen: a key that is missing or below it gets a new one. `server` is what
         `server_id` returned: another server gives no lease.
         """
-        async with bounded(self._timeout):
-            outcome, generation, ttl_ms = await self._renew(
-                keys=[self._names.generation, self._names.vouched],
-                args=[
-                    t0_us,
-                    int(age * 1e6),
-                    int(lease * 1000),
-                    floor,
-                    self._names.changes,
-                    self._names.database,
-                    server,
-                    " ".join(sorted(namespaces)),
-                ],
-            )
+        outcome, generation, ttl_ms = await self._renew.run(
+            (self._names.generation, self._names.vouched),
+            t0_us,
+            int(age * 1e6),
+            int(lease * 1000),
+            floor,
+            self._names.changes,
+            self._names.database,
+            server,
+            " ".join(sorted(namespaces)),
+        )
         known = cast('Literal["renewed", "made", "late", "clock", "server"]', outcome.decode())
         return Renewed(known, int(generation), int(ttl_ms) / 1000)
 
@@ -115,17 +116,17 @@ class GenerationKey:
 
         "" where Redis may not be asked.
         """
-        async with bounded(self._timeout):
-            try:
-                info = await self._redis.info("server") | await self._redis.info("replication")
-            except NoPermissionError:
+        try:
+            info = await self._commands.run("INFO", "server") + await self._commands.run("INFO", "replication")
+        except RedisUnavailable as error:
+            if isinstance(error.__cause__, NoPermissionError):
                 return ""
-        return " ".join(f"{field}:{info[field]}" for field in ("run_id", "master_replid") if field in info)
+            raise
+        return b" ".join(_SERVER.findall(info)).decode()
 
     async def time_us(self) -> int:
         """Return Redis' time in µs."""
-        async with bounded(self._timeout):
-            seconds, microseconds = await self._redis.time()
+        seconds, microseconds = await self._commands.run("TIME")
         return int(seconds) * 1_000_000 + int(microseconds)
 
     async def read(self, *, patience: float = 0.0) -> Reading:

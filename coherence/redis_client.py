@@ -1,8 +1,7 @@
 """Connections to Redis, and calls that end in time, in one of two ways."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -60,22 +59,35 @@ def database_of(redis: Redis) -> int:
     return int(redis.connection_pool.connection_kwargs.get("db") or 0)
 
 
-@asynccontextmanager
-async def bounded(seconds: float | None) -> AsyncIterator[None]:
-    """Give what is done inside at most `seconds` (None: as long as it takes).
+class bounded:  # noqa: N801 - it is used as a function
+    """Gives what is done inside at most `seconds` (None: as long as it takes).
 
-    Every way in which Redis fails becomes RedisUnavailable.
+    Every way in which Redis fails becomes RedisUnavailable. No generator, for its price: each message and each command
+    goes through this.
     """
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise unavailable(error) from error
-    except RuntimeError as error:
-        # uvloop reports a reset connection like this.
-        if "closed" not in str(error):
-            raise
-        raise unavailable(error) from error
+
+    __slots__ = ("_timeout",)
+
+    def __init__(self, seconds: float | None) -> None:
+        self._timeout = None if seconds is None else asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        """Begin."""
+        if self._timeout is not None:
+            await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End. Raises RedisUnavailable."""
+        try:
+            if self._timeout is not None:
+                await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError as late:
+            raise unavailable(late) from late
+        # uvloop reports a reset connection as a RuntimeError.
+        if isinstance(error, (RedisError, OSError)) or (isinstance(error, RuntimeError) and "closed" in str(error)):
+            raise unavailable(error) from error
 
 
 def unavailable(error: Exception) -> RedisUnavailable:

@@ -1,9 +1,9 @@
 """The `listener` command."""
 
-import asyncio
 import sys
 
 import click
+import uvloop
 
 from coherence.deadline import leave_within
 from coherence.logs import configure
@@ -52,7 +52,7 @@ def listener() -> None:
         click.echo(str(error), err=True)
         sys.exit(2)
     configure(settings.log_level, settings.log_format)
-    sys.exit(asyncio.run(_run(settings)))
+    sys.exit(uvloop.run(_run(settings)))
 
 
 async def _run(settings: ListenerSettings) -> int:

@@ -26,7 +26,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @asynccontextmanager
 async def commands_of(redis: Redis, timeout: float) -> AsyncIterator[Commands]:
-    """Commands, their connections closed afterwards."""
+    """Commands, ended afterwards."""
     commands = Commands(redis, timeout)
     try:
         yield commands
@@ -85,6 +85,7 @@ async def test_a_server_that_hangs_costs_each_command_its_time(own_redis: Callab
         commands._timeout = 20.0
         found = await asyncio.gather(*(commands.run("ECHO", n) for n in range(20)))
         assert found == [b"%d" % n for n in range(20)]
+    await client.aclose()
 
 
 async def test_a_connection_that_redis_has_closed_is_made_anew(own_redis: Callable[..., OwnValkey]) -> None:
