@@ -1,8 +1,6 @@
-"""Hears the changes beside the processes, and when each was made and heard."""
+"""Hears the changes beside the processes."""
 
 import asyncio
-import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
@@ -18,7 +16,7 @@ class Hearing:
     """A subscription to the changes."""
 
     def __init__(self) -> None:
-        self._next: asyncio.Future[tuple[float, float]] | None = None
+        self._next: asyncio.Future[None] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -33,12 +31,12 @@ class Hearing:
             finally:
                 await end(task)
 
-    def next(self) -> "asyncio.Future[tuple[float, float]]":
-        """Return when the next change was made and when it was heard, in seconds of the wall clock, to be awaited."""
+    def next(self) -> "asyncio.Future[None]":
+        """Return what is done when the next change is heard."""
         self._next = asyncio.get_running_loop().create_future()
         return self._next
 
     async def _listen(self, subscription: PubSub) -> None:
         async for message in subscription.listen():
             if message["type"] == "message" and self._next is not None and not self._next.done():
-                self._next.set_result((json.loads(message["data"])["made_at_us"] / 1e6, time.time()))
+                self._next.set_result(None)

@@ -57,11 +57,13 @@ async def system(
     *,
     replicas: Sequence[Mapping[str, str]] = ({},) * REPLICAS,
     served: Sequence[str] = (),
+    api: str = "service",
 ) -> AsyncIterator[System]:
     """Start a listener and replicas on a fresh copy of the seeded database; wait until they are ready.
 
     `name` is the database's, and the prefix of the keys; `settings` go to all programs, those in `replicas` to one
-    replica each. `served` stands before a replica's command. Raises DemoError where a program does not start.
+    replica each. `served` stands before a replica's command, and `api` is the module that it runs. Raises DemoError
+    where a program does not start.
     """
     await copy(servers.postgres, name)
     with TemporaryDirectory(prefix="anomaly-cache-bench-logs-") as logs:
@@ -70,7 +72,7 @@ async def system(
         def program(module: str, label: str, port: int, role: str, **settings: str) -> Program:
             url = servers.postgres.url_for(name, user=role, password=ROLE_PASSWORD)
             environment = {**own_environment(), **common, "DATABASE_URL": url, **settings}
-            command = [*(served if module == "service" else ()), sys.executable, "-m", module]
+            command = [*(served if module == api else ()), sys.executable, "-m", module]
             log = Path(logs) / f"{label}.log"
             return Program(Child(label, command, log=log, environment=environment, directory=Path(logs)), port)
 
@@ -80,7 +82,7 @@ async def system(
         for number, own in enumerate(replicas, 1):
             port = free_port()
             mine = {"API_PORT": str(port), "API_KEYS": f"analyst={API_KEY}", "WARM_QUERIES": "none", **own}
-            started.append(program("service", f"api-{number}", port, API_ROLE, **mine))
+            started.append(program(api, f"api-{number}", port, API_ROLE, **mine))
         programs = [listener, *started]
         try:
             for each in programs:

@@ -9,7 +9,7 @@ import psycopg
 from anomaly_cache.demo.servers import Servers
 from bench.client import get
 from bench.figures import percentile
-from bench.freshness import FRESH, latencies
+from bench.freshness import ASKED, latencies
 from bench.sections import Advance
 from bench.servers import TEMPLATE
 from bench.system import system
@@ -52,7 +52,7 @@ async def measure(servers: Servers, quick: bool, advance: Advance) -> list[dict[
                     "rows": rows,
                     "page": await _misses(port, "/api/v1/anomalies?limit=100&min_score=0.0{}"),
                     "account": await _misses(port, "/api/v1/anomalies?limit=100&account_id=acct_{}"),
-                    "fresh": percentile(sorted(by_stage[FRESH]), 50),
+                    "fresh": percentile(sorted(by_stage[ASKED[0]]), 50),
                 }
             )
     return found
