@@ -5,6 +5,7 @@ import hashlib
 from importlib.resources import files
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, ResponseError
@@ -82,8 +83,7 @@ class Commands:
         try:
             # Connects it, where that is needed: Redis may have closed it since.
             await self._pool.ensure_connection(connection)
-            wire = [piece for words in commands for piece in connection.pack_command(*words)]
-            await connection.send_packed_command(wire, check_health=False)
+            await connection.send_packed_command((_packed(words) for words in commands), check_health=False)
             return [await _reply(connection) for _ in commands]
         except BaseException:
             # Replies may be on their way to nobody.
@@ -100,6 +100,11 @@ class Commands:
 def _give_up(answer: asyncio.Future[Any]) -> None:
     if not answer.done():
         answer.set_exception(unavailable(TimeoutError()))
+
+
+def _packed(words: tuple[Word, ...]) -> bytes:
+    # In C: the client's own takes ten times as long.
+    return pack_command(words)  # type: ignore[arg-type, no-any-return] # they say that it takes one word
 
 
 async def _reply(connection: AbstractConnection) -> Any:

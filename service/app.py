@@ -32,10 +32,11 @@ from service.database import Database
 from service.fast.application import Application
 from service.fast.contract import differences
 from service.fast.hits import Hits
+from service.fast.known import KnownRequests
 from service.fast.protocol import HITS
 from service.health import Health
 from service.journal import Journal
-from service.memory import keep_freed_memory
+from service.memory import keep_freed_memory, settle
 from service.metrics import Metrics
 from service.multiprocess import share_metrics
 from service.negotiation import Negotiation
@@ -196,6 +197,8 @@ def create_app(
 
     app = Application(
         hits,
+        # A trace has a span for each request, which only the middleware makes.
+        known=None if traced.traces else Boundary(KnownRequests(resources), count=metrics.requests.count),
         shared={
             LEAVING: console.feed.close,
             **({HITS: hits} if settings.http_fast_path == "auto" and _uvicorn_is_known() else {}),
@@ -242,4 +245,6 @@ def create() -> Starlette:
         sys.exit(STARTUP_FAILURE)
     logs.configure(settings.log_level, settings.log_format)
     keep_freed_memory()
-    return create_app(settings, on_failure=lambda: signal.raise_signal(signal.SIGTERM), shared_metrics=share_metrics())
+    app = create_app(settings, on_failure=lambda: signal.raise_signal(signal.SIGTERM), shared_metrics=share_metrics())
+    settle()
+    return app

@@ -1,6 +1,7 @@
-"""The C library's allocator, told that what is freed will be needed again."""
+"""Memory: the C library's allocator and Python's collector, told what this process does with theirs."""
 
 import ctypes
+import gc
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """glibc's numbers of the two parameters."""
@@ -10,6 +11,9 @@ KEPT_BYTES = 32 * 2**20
 
 LARGE_BYTES = 4 * 2**20
 """What is allocated in one piece of at least this size is mapped for itself, and unmapped when it is freed."""
+
+GARBAGE = 10_000
+"""After so many new objects Python's collector looks for garbage among them: what refers to itself, as few do."""
 
 
 def keep_freed_memory() -> bool:
@@ -22,3 +26,13 @@ def keep_freed_memory() -> bool:
     if not hasattr(library, "mallopt"):
         return False
     return bool(library.mallopt(_TRIM_THRESHOLD, KEPT_BYTES) and library.mallopt(_MMAP_THRESHOLD, LARGE_BYTES))
+
+
+def settle() -> None:
+    """Have the collector pass by whatever there is now, which lives as long as the process, and look less often.
+
+    It would stop the process for tens of milliseconds to walk through modules and models, and find nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from coherence.deadline import leave_within
 from service.app import create_app
 from service.fast.protocol import Protocol
-from service.memory import keep_freed_memory
+from service.memory import keep_freed_memory, settle
 from service.multiprocess import share_metrics
 from service.protocol import LimitedProtocol
 from service.settings import ServiceSettings
@@ -92,6 +92,7 @@ def serve(settings: ServiceSettings) -> int:
     app = create_app(settings, on_failure=fail, shared_metrics=share_metrics())
     fast = settings.http_fast_path == "auto"
     server = Server(configuration(app, Protocol if fast else LimitedProtocol))
+    settle()
     with bound:
         log.info("api started", url=_url(bound), max_staleness_seconds=settings.cache_max_staleness_seconds)
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:

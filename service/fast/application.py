@@ -1,29 +1,37 @@
-"""The ASGI application: plain hits are answered here, all else by Starlette."""
+"""The ASGI application: plain hits are answered here, what else was asked before next to it, all else by Starlette."""
 
 from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.fast.asking import ASKING
 from service.fast.hits import Hits
 
 
 class Application(Starlette):
-    """Starlette, with the hit path ahead of it. `shared` is put into the lifespan's state, for the server."""
+    """Starlette, with the hit path ahead of it.
 
-    def __init__(self, hits: Hits, *, shared: Mapping[str, Any], **options: Any) -> None:
+    `known` answers requests whose scope says what they ask, without middleware; None: Starlette does. `shared` is put
+    into the lifespan's state, for the server.
+    """
+
+    def __init__(self, hits: Hits, *, known: ASGIApp | None, shared: Mapping[str, Any], **options: Any) -> None:
         super().__init__(**options)
         self._hits = hits
+        self._known = known
         self._shared = shared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or run the lifespan."""
         if scope["type"] == "http":
             started = perf_counter()
-            asking = self._hits.read_scope(scope)
-            ready = self._hits.answer(asking) if asking is not None else None
+            asking, ready = scope.get(ASKING), None
+            if asking is None:
+                asking = self._hits.read_scope(scope)
+                ready = self._hits.answer(asking) if asking is not None else None
             if ready is not None:
                 try:
                     headers = list(ready.headers)
@@ -31,6 +39,10 @@ class Application(Starlette):
                     await send({"type": "http.response.body", "body": ready.body})
                 finally:
                     ready.tally.add(perf_counter() - started)
+                return
+            if asking is not None and self._known is not None:
+                scope[ASKING] = asking
+                await self._known(scope, receive, send)
                 return
         elif scope["type"] == "lifespan" and "state" in scope:
             scope["state"].update(self._shared)

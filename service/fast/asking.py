@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from coherence.query import Query
 
+ASKING = "anomaly_cache.asking"
+"""Where in an ASGI scope stands what the server has read that the request asks."""
+
 
 class Form(NamedTuple):
     """What a response depends on beside the answer: route, method, Accept-Encoding, values of If-None-Match."""

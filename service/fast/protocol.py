@@ -9,14 +9,15 @@ from asyncio import AbstractEventLoop, Event
 from collections.abc import Sequence
 from math import inf
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
+from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.fast.asking import Asking
+from service.fast.asking import ASKING, Asking
 from service.fast.hits import Hits
 from service.fast.recent import Ready
 from service.protocol import LimitedProtocol
@@ -154,8 +155,11 @@ class Protocol(LimitedProtocol):
         if self._ready_bytes > HIGH_WATER_LIMIT or not self._is_free():
             return False
         self._asking = hits.read(self.url, method, self.headers)
-        ready = hits.answer(self._asking) if self._asking is not None else None
+        if self._asking is None:
+            return False
+        ready = hits.answer(self._asking)
         if ready is None:
+            cast("Scope", self.scope)[ASKING] = self._asking
             return False
         self.cycle = self._answering
         self._answering.response_complete = False

@@ -57,6 +57,10 @@ class Cached:
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer a GET or HEAD."""
         query = self._question.ask(scope["query_string"], scope["path_params"].get(self._question.path_parameter, ""))
+        await self.give(query, scope, send)
+
+    async def give(self, query: Query, scope: Scope, send: Send) -> None:
+        """Answer a GET or HEAD that asks `query`."""
         bypass = "admin" if scope[ROLE] is Role.ADMIN else None if self._enabled else "disabled"
         at_least = 0
         known: list[bytes] = []

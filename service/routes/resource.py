@@ -22,6 +22,7 @@ class Resource:
     def __init__(self, template: str, handlers: Mapping[str, ASGIApp]) -> None:
         self.template = template
         self._handlers = dict(handlers)
+        self.get = handlers.get("GET")
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
         self._handlers["OPTIONS"] = self._options

@@ -57,6 +57,16 @@ async def test_a_hit_is_answered_ahead_of_the_routes(side: Side) -> None:
     assert "app" not in scope
 
 
+async def test_what_came_before_and_is_no_hit_now_passes_the_routes_by(side: Side) -> None:
+    """It is answered as its route does: here, that Postgres cannot be reached."""
+    side.change("anomalies")
+    scope = scope_of()
+    start, body = await ask(side, scope)
+    assert start["status"] == 503
+    assert b"database-unavailable" in body["body"]
+    assert "app" not in scope
+
+
 async def test_what_a_server_does_to_a_response_is_done_to_that_one(side: Side) -> None:
     """Others that are made of the same bytes are as they were."""
     first, _ = await ask(side, scope_of())
