@@ -18,6 +18,11 @@ TAKE_OVER_SECONDS = 1.0
 
 
 @pytest.fixture
+def nursery() -> None:
+    """None: here programs start as their users start them."""
+
+
+@pytest.fixture
 def settings(migrated_url: str, redis_url: str, cache_prefix: str) -> dict[str, str]:
     """The settings of the test's listeners."""
     return {"DATABASE_URL": migrated_url, "REDIS_URL": redis_url, "CACHE_PREFIX": cache_prefix}

@@ -18,6 +18,11 @@ from tests.support.waiting import eventually
 KEYS = f"analyst={ANALYST_KEY},admin={ADMIN_KEY}"
 
 
+@pytest.fixture
+def nursery() -> None:
+    """None: here programs start as their users start them."""
+
+
 def test_help_needs_no_settings() -> None:
     """It names the settings, the routes and the exit codes."""
     help_ = run_to_end("-m", "service", "--help")

@@ -26,7 +26,8 @@ def weaken_children(name: str) -> None:
         return make(label, [interpreter, "-m", "tests.mutants.weakened", name, *program], **options)
 
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    stand_in(processes, "Child", child)
+    for kind in ("Child", "Nursling"):
+        stand_in(processes, kind, child)
 
 
 def main(name: str, module: str, *arguments: str) -> None:

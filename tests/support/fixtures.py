@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,8 +18,9 @@ import redis
 from psycopg import sql
 
 from tests.support.containers import NoContainerError, engine_answers, postgres_container, redis_container
+from tests.support.nursery import Nursery
 from tests.support.own_servers import POSTGRES_SETTINGS, OwnPostgres, OwnValkey, ServerRoom
-from tests.support.processes import Programs
+from tests.support.processes import Programs, clean_environment
 
 REDIS_DATABASES = 16
 
@@ -183,18 +185,29 @@ def own_redis(own_room: ServerRoom) -> Callable[..., OwnValkey]:
     return own_room.valkey
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery | None]:
+    """What programs are forked from, where the system has all that it needs; see `tests.support.nursery`."""
+    if sys.platform != "linux":
+        yield None
+        return
+    forking = Nursery(clean_environment())
+    yield forking
+    forking.close()
+
+
 @pytest.fixture
-async def programs(tmp_path: Path) -> AsyncIterator[Programs]:
+async def programs(tmp_path: Path, nursery: Nursery | None) -> AsyncIterator[Programs]:
     """Starts the real API and listener as child processes; ends them by SIGTERM, which must exit with 0."""
-    started = Programs(tmp_path)
+    started = Programs(tmp_path, nursery)
     yield started
     await started.close()
 
 
 @pytest.fixture(scope="session")
-async def shared_programs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Programs]:
+async def shared_programs(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery | None) -> AsyncIterator[Programs]:
     """As `programs`, for what the tests of this process share."""
-    started = Programs(tmp_path_factory.mktemp("programs"))
+    started = Programs(tmp_path_factory.mktemp("programs"), nursery)
     yield started
     await started.close()
 

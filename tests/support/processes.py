@@ -1,5 +1,6 @@
 """The real programs as child processes: `python -m service`, `python -m listener`."""
 
+import asyncio
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import httpx2
 from anomaly_cache.servers.child import Child
 from anomaly_cache.servers.ports import free_port
 from tests.support.freezing import freeze, thaw
+from tests.support.nursery import Nursery, Nursling
 from tests.support.waiting import eventually
 
 ANALYST_KEY = "analyst-key-of-the-tests"
@@ -123,10 +125,14 @@ class Program:
 
 
 class Programs:
-    """Starts programs for a test, with no settings but those that it names, and ends them all."""
+    """Starts programs for a test, with no settings but those that it names, and ends them all.
 
-    def __init__(self, directory: Path) -> None:
+    With a nursery they are forked from a process that has imported them, where their environment lets them.
+    """
+
+    def __init__(self, directory: Path, nursery: Nursery | None = None) -> None:
         self._directory = directory
+        self._nursery = nursery
         self._started: list[Program] = []
 
     async def api(self, *arguments: str, wait: bool = True, **settings: str) -> Program:
@@ -148,13 +154,14 @@ class Programs:
         """Start `python -m module` with these settings; HTTP is expected on `port`."""
         name = f"{module}-{len(self._started)}"
         command = [sys.executable, "-m", module, *arguments]
-        child = Child(
-            name,
-            command,
-            log=self._directory / f"{name}.log",
-            environment={**clean_environment(traced=settings.get("TRACING") == "on"), **settings},
-            directory=self._directory,
-        )
+        environment = {**clean_environment(traced=settings.get("TRACING") == "on"), **settings}
+        log = self._directory / f"{name}.log"
+        if self._nursery is not None and self._nursery.takes(environment):
+            child: Child = Nursling(
+                name, command, log=log, environment=environment, directory=self._directory, nursery=self._nursery
+            )
+        else:
+            child = Child(name, command, log=log, environment=environment, directory=self._directory)
         program = Program(name, command, port=port, child=child)
         self._started.append(program)
         child.start()
@@ -164,13 +171,15 @@ class Programs:
 
     async def close(self) -> None:
         """SIGTERM all that run; fails if one does not exit with 0."""
-        running = [program for program in reversed(self._started) if program.child.running]
+        running = [program for program in self._started if program.child.running]
         try:
-            for program in running:
-                await program.stop()
+            ends = await asyncio.gather(*[program.stop() for program in running], return_exceptions=True)
         finally:
             for program in running:
                 program.kill()
+        for end in ends:
+            if end is not None:
+                raise end
 
 
 def clean_environment(*, traced: bool = False) -> dict[str, str]:
