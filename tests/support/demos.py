@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -69,6 +70,11 @@ class RunningDemo:
         """The commands of the tour, in their order."""
         _, _, tour = self.said.partition("A tour")
         return [line.strip() for line in tour.splitlines() if re.match(r"  (curl|\S*psql) ", line)]
+
+    def variables(self) -> dict[str, str]:
+        """What the file for a shell sets."""
+        words = shlex.split((self.state / "env").read_text(), comments=True)
+        return dict(word.split("=", 1) for word in words if "=" in word)
 
     def key(self, role: str) -> str:
         """An API key that it printed."""
