@@ -61,8 +61,9 @@ class KeyRing:
         return ring
 
     def role_of(self, key: bytes) -> Role | None:
-        """Return the role that `key` stands for, None where it is none."""
-        return self.roles.get(self._mac_of(key))
+        """Return the role that `key`, as a header has it, stands for; None where it is none."""
+        # Blanks at the end of a header's value are no part of it, and the parser leaves them.
+        return self.roles.get(self._mac_of(key.strip(b" \t")))
 
     def _mac_of(self, key: bytes) -> bytes:
         mac = self.mac.copy()

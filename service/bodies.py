@@ -1,5 +1,6 @@
 """The bodies of requests: JSON objects, small and unambiguous."""
 
+import asyncio
 import json
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
@@ -9,10 +10,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from service.parameters import faults_of
-from service.problems import Fault, Problem, invalid
+from service.problems import Fault, Problem, invalid, too_slow
 from service.responses import Header, header_values
 
 BODY_LIMIT = 64 * 1024
+BODY_SECONDS = 30.0
+"""How long a body may take to come."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -20,13 +23,17 @@ M = TypeVar("M", bound=BaseModel)
 async def read_json(scope: Scope, receive: Receive, model: type[M]) -> M:
     """Return the checked body of a request.
 
-    Raises the Problem: 413 over BODY_LIMIT bytes, 415 for another content type, 400 for what is no JSON, 422 for
-    JSON that is not what `model` describes.
+    Raises the Problem: 408 past BODY_SECONDS, 413 over BODY_LIMIT bytes, 415 for another content type, 400 for what is
+    no JSON, 422 for JSON that is not what `model` describes.
     """
     _check_content_type(scope)
     if any(value.strip().lower() != b"identity" for value in header_values(scope, b"content-encoding")):
         raise _unsupported("the body must not be compressed", (b"accept-encoding", b"identity"))
-    body = await _read(scope, receive)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _read(scope, receive)
+    except TimeoutError:
+        raise too_slow(f"the body has not come within {BODY_SECONDS:g} s") from None
     try:
         document = json.loads(body.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

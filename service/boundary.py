@@ -24,8 +24,17 @@ CLIENT_WENT = 499
 """What nginx logs where a client does not wait for its answer."""
 
 
-async def unrouted(_: Request, error: Exception) -> Response:
-    """Turn the router's own exceptions into problems; to be used as a Starlette exception handler."""
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
+"""What there is at one path or another."""
+
+
+async def unrouted(request: Request, error: Exception) -> Response:
+    """Turn the router's own exceptions into problems; to be used as a Starlette exception handler.
+
+    `OPTIONS *` asks for no path, but whether the server is there, and what it can do.
+    """
+    if request.method == "OPTIONS" and request.scope["path"] == "*":
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Allow": ", ".join(METHODS)})
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
         raise not_found("there is nothing at this path; /docs says where there is something") from None
     raise error

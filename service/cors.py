@@ -8,13 +8,12 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.boundary import Count
+from service.boundary import METHODS, Count
 from service.problems import Problem
 
 PREFLIGHT = "preflight"
 """What preflights are counted under: they are answered for any path."""
 
-METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
 ASKED = ("Cache-Control", "Cache-Generation", "If-Match", "If-None-Match", "X-API-Key")
 SHOWN = ("Age", "Allow", "Cache-Generation", "Cache-Status", "ETag", "Link", "Retry-After", "WWW-Authenticate")
 

@@ -92,6 +92,11 @@ def unavailable(kind: str, detail: str, retry_after: int = 1) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers=headers)
 
 
+def too_slow(detail: str) -> Problem:
+    """Return the 408 for a request that does not come to its end; what is left of it must not begin the next one."""
+    return Problem(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", detail, headers=[(b"connection", b"close")])
+
+
 def not_found(detail: str) -> Problem:
     """Return the 404 that says what there is not."""
     return Problem(HTTPStatus.NOT_FOUND, "not-found", detail)

@@ -1,5 +1,7 @@
 """The one way in which bytes are sent."""
 
+from collections.abc import Iterable
+
 from starlette.types import Scope, Send
 
 Header = tuple[bytes, bytes]
@@ -13,6 +15,11 @@ async def respond(scope: Scope, send: Send, status: int, headers: list[Header], 
     headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def as_lines(headers: Iterable[Header]) -> bytes:
+    """Return header fields as HTTP/1.1 writes them."""
+    return b"".join(b"%s: %s\r\n" % header for header in headers)
 
 
 def header_values(scope: Scope, name: bytes) -> list[bytes]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.fast.asking import Form
-from service.responses import Header
+from service.responses import Header, as_lines
 from service.tally import Tally
 
 MOST_RECENT = 8
@@ -32,11 +32,6 @@ class Ready:
             self._head = b"%s%s%s\r\n" % (STATUS_LINE[self.status], as_lines(defaults), as_lines(self.headers))
             self._defaults = defaults
         return self._head
-
-
-def as_lines(headers: Sequence[Header]) -> bytes:
-    """Return header fields as HTTP/1.1 writes them."""
-    return b"".join(b"%s: %s\r\n" % header for header in headers)
 
 
 class Recent:

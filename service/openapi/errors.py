@@ -37,13 +37,14 @@ _503 = HTTPStatus.SERVICE_UNAVAILABLE
 
 KINDS: Mapping[str, Kind] = {
     "malformed-json": Kind(_400, "The body is not JSON."),
-    "malformed-request": Kind(_400, "The request is not HTTP, or has not one Host header."),
+    "malformed-request": Kind(_400, "The request is not HTTP, or has not one Host header, which is well-formed."),
     "preflight-refused": Kind(_400, "A page of another origin asks for what it may not."),
     "unauthorized": Kind(_401, "There is no API key, an unknown one, or several."),
     "forbidden": Kind(_403, "The key's role may not do this."),
     "not-found": Kind(_404, "There is nothing with this id, or at this path."),
     "method-not-allowed": Kind(_405, "The path takes other methods."),
     "not-acceptable": Kind(_406, "Accept-Encoding refuses plain bytes, and every coding that there is."),
+    "request-timeout": Kind(HTTPStatus.REQUEST_TIMEOUT, "The request's head or body has not come within 30 s."),
     "precondition-failed": Kind(
         HTTPStatus.PRECONDITION_FAILED, "What is there is another than If-Match names, or is what If-None-Match names."
     ),
@@ -80,7 +81,7 @@ _HEADERS: Mapping[HTTPStatus, tuple[str, ...]] = {
     _503: ("Retry-After",),
 }
 
-ANYWHERE = ("malformed-request", "uri-too-long", "head-too-large", "internal-error")
+ANYWHERE = ("malformed-request", "request-timeout", "uri-too-long", "head-too-large", "internal-error")
 """What any request can meet."""
 
 LOADING = ("overloaded", "database-unavailable", "database-not-ready", "query-timeout")

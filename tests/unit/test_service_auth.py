@@ -20,11 +20,16 @@ def test_several_keys_may_stand_for_a_role() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [b"", b"analyst", ANALYST.encode()[:-1], ANALYST.encode() + b" ", ANALYST.upper().encode()]
+    "key", [b"", b"analyst", ANALYST.encode()[:-1], ANALYST.encode() + b" x", ANALYST.upper().encode()]
 )
 def test_what_is_not_a_key_stands_for_nothing(key: bytes) -> None:
     """A part of a key, or a key and more, is no key."""
     assert KEYS.role_of(key) is None
+
+
+def test_blanks_around_a_key_are_the_header_s() -> None:
+    """RFC 9110 has them be no part of its value."""
+    assert KEYS.role_of(b" \t" + ANALYST.encode() + b"\t ") is Role.ANALYST
 
 
 @pytest.mark.parametrize(

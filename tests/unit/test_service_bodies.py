@@ -1,5 +1,6 @@
 """Bodies of requests."""
 
+import asyncio
 from collections.abc import Iterable
 
 import pytest
@@ -115,3 +116,17 @@ async def test_a_client_that_goes_is_let_go() -> None:
 
     with pytest.raises(ClientDisconnect):
         await read_json({"type": "http", "headers": [(b"content-type", JSON)]}, receive, NewStatus)
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """408, and the connection is not used again."""
+    monkeypatch.setattr("service.bodies.BODY_SECONDS", 0.01)
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.003)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    with pytest.raises(Problem) as refusal:
+        await read_json({"type": "http", "headers": [(b"content-type", JSON)]}, receive, NewStatus)
+    assert refusal.value.status == 408
+    assert (b"connection", b"close") in refusal.value.headers
