@@ -6,6 +6,7 @@ ARGS ?=
 # Tests wait for servers more than they compute.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n > 4 ? n : 4)))
 MINUTES ?= 30
+TIMES ?= 1
 
 .PHONY: help demo test model mutants chaos soak compose-test bench bench-hit-rate check format lock clean
 .DEFAULT_GOAL := help
@@ -30,9 +31,11 @@ mutants: ## Run every weakened build, and see that each is caught; ARGS="name â€
 	$(BIN)/pytest -q -m mutants
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-chaos: ## Break whatever can break, and look for an old answer; ARGS="-k word" for some of the faults
+chaos: ## Break whatever can break, and look for an old answer; ARGS="-k word" for some of the faults, TIMES=20 in a row
 	@scripts/environment dev
-	CHAOS_REPORTS=.chaos $(BIN)/pytest tests/chaos -m chaos -rA $(ARGS)
+	@for run in $$(seq $(TIMES)); do \
+	  CHAOS_REPORTS=.chaos $(BIN)/pytest tests/chaos -m chaos -rA -n $(WORKERS) --dist load --maxschedchunk 1 $(ARGS) || exit 1; \
+	done
 
 soak: ## Break things at random for MINUTES=30, and judge every answer; ARGS="--seed 7" draws others
 	@scripts/environment dev

@@ -19,10 +19,11 @@ REPORTS_VARIABLE = "CHAOS_REPORTS"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all that is here as chaos, so that `make test` runs but the quick ones."""
+    """Mark all that is here as chaos, so that `make test` runs but the quick ones; begin with what takes longest."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.chaos)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ async def test_no_connection_is_left(make_fleet: MakeFleet, run: Run) -> None:
         await trial.lasts(2 * fleet.bound)
 
 
+@pytest.mark.long
 @pytest.mark.scenario("table-locked")
 async def test_a_locked_table(make_fleet: MakeFleet, run: Run) -> None:
     """For a minute nobody can read the table: what is cached is served, what is not is a 503 in time."""

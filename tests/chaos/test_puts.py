@@ -99,6 +99,7 @@ async def old_reads(made: list[Client], puts: int, *, replica: int, tell: bool) 
     return sum(await asyncio.gather(*(keep_putting(client) for client in made)))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.scenario("put")
 async def test_a_read_at_once_after_a_put(make_fleet: MakeFleet, record: Record) -> None:

@@ -45,6 +45,7 @@ async def invalidations(fleet: Fleet) -> float:
     return sum([await fleet.listener_metric(name, namespace="anomalies", cause=cause) for cause in causes])
 
 
+@pytest.mark.long
 @pytest.mark.scenario("large-transactions")
 @pytest.mark.timeout(900)
 async def test_large_transactions(make_fleet: MakeFleet, run: Run) -> None:
@@ -67,6 +68,7 @@ async def test_large_transactions(make_fleet: MakeFleet, run: Run) -> None:
         assert await fleet.listener_metric("listener_overflows_total", cause="bytes") > 0
 
 
+@pytest.mark.long
 @pytest.mark.scenario("many-commits")
 @pytest.mark.timeout(600)
 async def test_many_commits(make_fleet: MakeFleet, run: Run) -> None:
