@@ -3,7 +3,6 @@
 Exits with 1 if one survives, or cannot be run.
 """
 
-import argparse
 import os
 import re
 import subprocess
@@ -12,6 +11,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+
+import click
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Catcher, Mutant
@@ -68,19 +69,17 @@ def lines(mutants: list[Mutant], jobs: int) -> Iterator[tuple[str, bool]]:
     yield f"{len(mutants)} mutants, {len(trials)} trials, {survivors} not caught", survivors == 0
 
 
-def main() -> int:
-    """Run, print, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutants")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("mutants", nargs="*", default=list(MUTANTS), choices=[[], *MUTANTS], metavar="mutant")
-    chosen = parser.parse_args()
+@click.command()
+@click.option("--jobs", default=os.cpu_count(), show_default=True, help="So many at once.")
+@click.argument("mutants", nargs=-1, type=click.Choice(list(MUTANTS)))
+def main(jobs: int, mutants: tuple[str, ...]) -> None:
+    """Run every weakened build, or the MUTANTS that are named, and see that each is caught."""
     caught = True
-    for line, well in lines([MUTANTS[name] for name in chosen.mutants], chosen.jobs):
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+    for line, well in lines([MUTANTS[name] for name in mutants or MUTANTS], jobs):
+        click.echo(line)
         caught = caught and well
-    return 0 if caught else 1
+    sys.exit(0 if caught else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
