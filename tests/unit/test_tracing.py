@@ -1,26 +1,49 @@
 """Spans of the events: what the end-to-end tests do not meet."""
 
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from types import FunctionType, ModuleType
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode, use_span
+from starlette.middleware.opentelemetry import OpenTelemetryMiddleware
 
 from coherence import events
 from coherence.changes import Bump, Change
+from coherence.generation import untraced
 from coherence.tracing import Tracing, traceparent_of
 from coherence.view import Received
 from listener import events as listener_events
 from listener.tracing import Spans as ListenerSpans
+from service.app import create_app
+from service.auth import Authentication
+from service.boundary import Boundary
+from service.fast import application as fast_application
+from service.fast import heads, hits, protocol, table
+from service.fast.application import Application
+from service.telemetry import telemetry
 from service.tracing import Spans
+from tests.support.hit_path import SETTINGS
 from tests.support.processes import WITHOUT_EXTRA, clean_environment
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CHANGES = (Change("anomalies", "update"),)
+WIRED = """
+import sys
+import listener.program
+from service.app import create_app
+from service.settings import ServiceSettings
+given = {"database_url": "postgresql://nowhere/none", "redis_url": "redis://nowhere", "api_keys": "admin=" + "0" * 16}
+create_app(ServiceSettings.model_validate(given), on_failure=lambda: None)
+ends = (".tracing", ".opentelemetry", "opentelemetry.exporter", "opentelemetry.sdk.trace")
+print(*(name for name in sys.modules if name.endswith(ends)))
+"""
 
 
 @pytest.fixture
@@ -133,6 +156,58 @@ def test_a_bump_of_its_own_accord_is_a_trace_of_its_own(tracing: Tracing, sent: 
 def test_without_a_request_there_is_no_trace_to_carry() -> None:
     """What a process announces in the background says no trace."""
     assert traceparent_of() == ""
+
+
+def application(tracing: str) -> Application:
+    """Return an API that has nothing to connect to."""
+    made = create_app(SETTINGS.model_copy(update={"tracing": tracing}), on_failure=lambda: None)
+    assert isinstance(made, Application)
+    return made
+
+
+def around(made: Application) -> list[object]:
+    """Return what a request goes through before it meets a route."""
+    return [each.cls for each in made.user_middleware]
+
+
+def test_off_nothing_stands_in_the_way() -> None:
+    """Events go straight to who is told of them, requests meet what they always meet, a hit is the same code."""
+    off = telemetry("off", events.ignore)
+    assert off.observer is events.ignore
+    assert (off.trace, off.running, off.middleware) == (untraced, nullcontext, ())
+    plain, traced = application("off"), application("on")
+    assert around(plain) == [Boundary, Authentication]
+    assert around(traced) == [OpenTelemetryMiddleware, Boundary, Authentication]
+    assert plain._hits._matters is hits._MATTERS
+    assert traced._hits._matters - hits._MATTERS == {hits.TRACEPARENT}
+
+
+def functions(holder: ModuleType | type) -> Iterator[FunctionType]:
+    """Yield the functions and methods that a module of the hit path defines."""
+    for part in vars(holder).values():
+        if isinstance(part, FunctionType):
+            yield part
+        elif isinstance(part, type) and part.__module__.startswith("service.fast"):
+            yield from functions(part)
+
+
+def test_a_hit_runs_no_code_for_traces() -> None:
+    """Of all in the hit path, the reading of a head that was never seen is alone in naming anything of them."""
+    naming = set()
+    for module in (fast_application, heads, hits, protocol, table):
+        for function in functions(module):
+            code = function.__code__
+            if re.search(r"trac(?!eback)|span|otel", " ".join(code.co_names + code.co_varnames), re.IGNORECASE):
+                naming.add(function.__qualname__)
+    assert naming == {"Hits.__init__", "Hits.read"}
+
+
+def test_off_nothing_of_it_is_imported() -> None:
+    """Though the extra is there: neither what of ours makes spans, nor what it needs of others for that."""
+    done = subprocess.run(
+        [sys.executable, "-c", WIRED], env=clean_environment(traced=True), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
 
 
 def config(**settings: str) -> subprocess.CompletedProcess[str]:
