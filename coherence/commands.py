@@ -81,8 +81,9 @@ class Commands:
     async def _together(self, commands: list[tuple[Word, ...]]) -> list[Any]:
         connection = self._idle.pop() if self._idle else await self._pool.get_connection()  # type: ignore[no-untyped-call] # theirs
         try:
-            # Connects it, where that is needed: Redis may have closed it since.
-            await self._pool.ensure_connection(connection)
+            if not connection.is_connected or await connection.can_read():
+                # Redis has closed it since, or it is new.
+                await self._pool.ensure_connection(connection)
             await connection.send_packed_command((_packed(words) for words in commands), check_health=False)
             return [await _reply(connection) for _ in commands]
         except BaseException:

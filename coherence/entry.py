@@ -127,7 +127,7 @@ def _page_as_wire(page: Page | None) -> bytes:
 
 def _page(wire: bytes) -> Page | None:
     try:
-        return Page.from_wire(json.loads(wire))
+        return Page.from_wire(json.loads(wire.decode()))
     except (ValueError, RecursionError):
         return None
 

@@ -58,6 +58,8 @@ class Cached:
         """Answer a GET or HEAD."""
         query = self._question.ask(scope["query_string"], scope["path_params"].get(self._question.path_parameter, ""))
         await self.give(query, scope, send)
+        if self._enabled and scope[ROLE] is Role.ANALYST:
+            self._learn(scope, query, self._question.path)
 
     async def give(self, query: Query, scope: Scope, send: Send) -> None:
         """Answer a GET or HEAD that asks `query`."""
@@ -80,8 +82,6 @@ class Cached:
                 wanted.append(value)
         directives = Directives.of(b",".join(control)) if control else NOTHING_ASKED
         answer = await self.answer(query, directives, bypass=bypass, at_least=at_least)
-        if bypass is None:
-            self._learn(scope, query, self._question.path)
         admin = bypass == "admin"
         forms = Forms.of(answer.kept) if answer.kept else Forms(answer.body, answer.etag, keep=KEPT_BY[admin])
         accepted = self._negotiation.accepted(b",".join(codings) if codings else None)
