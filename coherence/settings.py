@@ -39,7 +39,13 @@ class CoherenceSettings(BaseSettings):
     redis_db: int = Field(0, ge=0, le=65535, description="Redis database number.")
     redis_username: str | None = Field(None, description="Redis user; `default` where none is given.")
     redis_password: SecretStr | None = Field(None, description="Redis password.")
-    redis_pool_size: int = Field(10, ge=1, le=10_000, description="Most Redis connections of one process.")
+    redis_pool_size: int = Field(
+        10,
+        ge=1,
+        le=10_000,
+        description="Most Redis connections of one process for its entries, sweeps and statistics; less than 3 counts "
+        "as 3. Four more carry the protocol.",
+    )
     redis_timeout_ms: int = Field(
         250,
         ge=10,

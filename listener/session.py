@@ -13,15 +13,17 @@ CONNECT_SECONDS = 10.0
 
 _SECONDS_PER_HOST = 2  # the least that libpq takes
 
+# A pooler invents process ids. Behind one the session is others' too, and nothing is to outlast this statement.
 _SET_UP = """
-SELECT set_config('statement_timeout', %(ms)s, false),
-       set_config('lock_timeout', %(ms)s, false),
+SELECT set_config('statement_timeout', %(ms)s, pooled),
+       set_config('lock_timeout', %(ms)s, pooled),
        -- A fence needs no disk, and would hold writers up while it waits for one.
-       set_config('synchronous_commit', 'off', false),
+       set_config('synchronous_commit', 'off', pooled),
        -- A listener that vanished from the network is noticed, and its lock comes free.
-       set_config('tcp_keepalives_idle', '5', false),
-       set_config('tcp_keepalives_interval', '2', false),
-       set_config('tcp_keepalives_count', '3', false)
+       set_config('tcp_keepalives_idle', '5', pooled),
+       set_config('tcp_keepalives_interval', '2', pooled),
+       set_config('tcp_keepalives_count', '3', pooled)
+  FROM (SELECT pg_backend_pid() <> %(pid)s AS pooled) AS session
 """
 
 
@@ -121,7 +123,8 @@ async def open_session(url: str, *, limit: float, name: str) -> AsyncIterator[Se
 
 async def _set_up(session: Session) -> None:
     try:
-        await session.run(_SET_UP, {"ms": f"{max(1, round(session.limit * 1000))}ms"})
+        milliseconds = max(1, round(session.limit * 1000))
+        await session.run(_SET_UP, {"ms": f"{milliseconds}ms", "pid": session.connection.info.backend_pid})
     except StatementFailed as error:
         raise SessionLost(str(error)) from None
 

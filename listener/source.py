@@ -74,12 +74,14 @@ class Source:
             await messenger.run(_NOTIFY, {"channel": CHANNEL, "payload": fence.as_payload()})
         except StatementFailed as error:
             raise SessionLost(str(error)) from None
-        if fence not in await self._hear_until(fence):
+        heard = await self._hear_until(fence)
+        # Before anything is said: behind a pooler, who listens on this connection next is somebody else.
+        await self.unlisten()
+        if fence not in heard:
             raise Unsuitable(
                 "LISTEN does not work on this connection, as is the case through a transaction pooler such as"
                 " PgBouncer: set LISTENER_DATABASE_URL to a URL that leads directly to Postgres"
             )
-        await self.unlisten()
 
     def _new_fence(self) -> Fence:
         return Fence(f"{self._name}-{next(self._numbers)}")

@@ -151,4 +151,16 @@ $$;
 -- Whoever may read it needs EXECUTE on coherence.audit() besides.
 CREATE OR REPLACE VIEW coherence.watched AS SELECT * FROM coherence.audit();
 
-REVOKE ALL ON FUNCTION coherence.audit() FROM PUBLIC;
+-- Who is connected, and for how many seconds each has been in its transaction. Of other users' sessions Postgres tells
+-- that to those alone who may read their statements, too; so this is asked with its owner's rights, and has none.
+CREATE OR REPLACE FUNCTION coherence.sessions()
+    RETURNS TABLE (pid integer, application text, state text, seconds integer)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pid, application_name, state, extract(epoch FROM clock_timestamp() - xact_start)::integer
+      FROM pg_stat_activity
+     WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
+       AND pid <> pg_backend_pid()
+$$;
+
+REVOKE ALL ON FUNCTION coherence.audit(), coherence.sessions() FROM PUBLIC;

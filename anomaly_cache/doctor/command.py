@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
 from anomaly_cache.config import PROGRAMS
 from anomaly_cache.deployment import deployment
@@ -19,6 +20,7 @@ from listener.settings import ListenerSettings
 from service.queries import NAMESPACES
 from service.settings import ServiceSettings
 
+INDENT = 8
 MARKS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILING: "bold red"}
 
 
@@ -72,7 +74,7 @@ async def examine(names: list[str]) -> list[Finding]:
         if isinstance(settings, ServiceSettings):
             found += await of_api(settings.database_url.get_secret_value())
         elif isinstance(settings, ListenerSettings):
-            found += await of_listener(settings.source_url, list(NAMESPACES))
+            found += await of_listener(settings.source_url, list(NAMESPACES), alone=len(loaded) == 1)
     async with deployment(next(iter(loaded.values()))) as at:
         return [*found, *await of_redis(at), *await of_fleet(at)]
 
@@ -80,14 +82,12 @@ async def examine(names: list[str]) -> list[Finding]:
 def _show(found: list[Finding]) -> None:
     console = Console(highlight=False)
     if console.is_terminal:
-        table = Table(box=None, pad_edge=False)
-        for column in ("", "check", "what was found, and what helps"):
-            table.add_column(column, overflow="fold")
         for each in found:
-            text = each.detail if each.remedy is None else f"{each.detail}\n→ {each.remedy}"
-            mark = MARKS[each.level]
-            table.add_row(f"[{mark}]{each.level}[/]", each.check.replace("[", "\\["), text.replace("[", "\\["))
-        console.print(table)
+            console.print(
+                Text.assemble((f"{each.level:<8}", MARKS[each.level]), (each.check, "bold"), f": {each.detail}")
+            )
+            if each.remedy is not None:
+                console.print(Padding(Text(f"→ {each.remedy}"), (0, 0, 0, INDENT)))
     else:
         for each in found:
             click.echo("\t".join((each.level, each.check, each.detail, each.remedy or "")))

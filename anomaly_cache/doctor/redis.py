@@ -3,38 +3,52 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from anomaly_cache.deployment import Deployment
 from anomaly_cache.doctor.finding import Finding, failing, ok, warning
-from coherence.keys import Names
+from anomaly_cache.doctor.redis_rights import Rehearsal, rehearse, rights
 from coherence.redis_client import RedisUnavailable, bounded
 
 OLDEST_VERSION = 7
 EVICTING = ("allkeys-lru", "allkeys-lfu")
 FULL = 0.95
 MIB = 2**20
+KEPT = ", and in its configuration, too"
 
 
 async def of_redis(at: Deployment) -> list[Finding]:
     """Return what there is to say of Redis itself."""
+    user = str(at.redis.connection_pool.connection_kwargs.get("username") or "default")
     try:
+        rehearsal = await rehearse(at)
         async with bounded(at.timeout):
             info = await at.redis.info("everything")
     except RedisUnavailable as error:
-        if isinstance(error.__cause__, NoPermissionError):
-            return [failing("redis", "its user may not ask for INFO", "allow +info: docs/operations.md has the ACL")]
-        return [failing("redis", f"does not answer: {error}", "check REDIS_URL or REDIS_HOST, and that it runs")]
-    return [_version(info), *_memory(info), _persistence(info), await _rights(at)]
+        return [_silent(error, user)]
+    return [_version(info), *_memory(info), _persistence(info, rehearsal), rights(rehearsal, user)]
+
+
+def _silent(error: RedisUnavailable, user: str) -> Finding:
+    match error.__cause__:
+        case NoPermissionError():
+            return failing("redis", f"the user {user} may not ask for INFO", f"redis-cli ACL SETUSER {user} +info")
+        case AuthenticationError():
+            remedy = "correct REDIS_PASSWORD, or the user and the password in REDIS_URL"
+            return failing("redis", f"does not let {user} in: {error.__cause__}", remedy)
+    remedy = "start it, or correct REDIS_URL (or REDIS_HOST and REDIS_PORT)"
+    return failing("redis", f"does not answer: {error}", remedy)
 
 
 def _version(info: Mapping[str, Any]) -> Finding:
     name = "Valkey" if "valkey_version" in info else "Redis"
     version = str(info.get("valkey_version") or info["redis_version"])
     if int(str(info["redis_version"]).split(".", 1)[0]) < OLDEST_VERSION:
-        return failing("redis", f"{name} {version}", f"upgrade to {OLDEST_VERSION} or newer")
+        return failing("redis", f"{name} {version}", f"upgrade it to {OLDEST_VERSION} or newer")
     if info.get("role") not in ("master", "primary"):
-        return failing("redis", f"{name} {version}, a replica", "give an address that leads to the primary")
+        primary = f"{info.get('master_host')}:{info.get('master_port')}"
+        remedy = f"set REDIS_URL (or REDIS_HOST and REDIS_PORT) to the primary: {primary}"
+        return failing("redis", f"{name} {version}, a replica, which takes no writes", remedy)
     return ok("redis", f"{name} {version}")
 
 
@@ -44,72 +58,55 @@ def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
         yield warning(
             "redis memory",
             f"{used / MIB:.0f} MiB used, and no limit: it grows until the machine has no more",
-            "CONFIG SET maxmemory, and maxmemory-policy allkeys-lru",
+            f"redis-cli CONFIG SET maxmemory {_mebibytes(2 * used)}mb maxmemory-policy allkeys-lru{KEPT}",
         )
         return
-    if policy not in EVICTING:
+    evicts = policy in EVICTING
+    if evicts:
+        yield ok("redis eviction", policy)
+    else:
         yield warning(
             "redis eviction",
-            f"{policy}: when it is full it takes no generation either, and the cache goes off",
-            "CONFIG SET maxmemory-policy allkeys-lru",
+            f"{policy}: {_drawback(policy)}",
+            f"redis-cli CONFIG SET maxmemory-policy allkeys-lru{KEPT}",
         )
-    else:
-        yield ok("redis eviction", policy)
-    detail = f"{used / MIB:.0f} of {limit / MIB:.0f} MiB used"
-    if used >= FULL * limit and policy not in EVICTING:
-        yield failing("redis memory", detail, "raise maxmemory")
-    elif info.get("evicted_keys", 0) and used >= FULL * limit:
-        yield warning("redis memory", f"{detail}: answers are evicted before their TTL ends", "raise maxmemory")
-    else:
+    detail = f"{used / MIB:.1f} of {limit / MIB:.0f} MiB used"
+    remedy = f"redis-cli CONFIG SET maxmemory {_mebibytes(2 * limit)}mb, and in its configuration, too"
+    if used < FULL * limit:
         yield ok("redis memory", detail)
+    elif evicts:
+        evicted = int(info.get("evicted_keys", 0))
+        yield warning("redis memory", f"{detail}: answers go before their TTL ends, {evicted} so far", remedy)
+    else:
+        yield failing("redis memory", f"{detail}: it takes no answer, and no generation", remedy)
 
 
-def _persistence(info: Mapping[str, Any]) -> Finding:
-    kinds = [name for name, on in (("AOF", info.get("aof_enabled")),) if on]
-    if info.get("rdb_last_bgsave_status") == "err" or info.get("aof_last_write_status") == "err":
+def _drawback(policy: str) -> str:
+    if policy == "noeviction":
+        return "when it is full it takes no generation either, and the cache goes off"
+    if policy.startswith("volatile"):
+        return "what others keep without a TTL can fill it, and it takes no generation then"
+    return "when it is full it may drop the generation, and all that is cached with it"
+
+
+def _mebibytes(size: int) -> int:
+    """Return `size` in MiB, rounded up to what one would set."""
+    return max(256, -(-size // (256 * MIB)) * 256)
+
+
+def _persistence(info: Mapping[str, Any], rehearsal: Rehearsal) -> Finding:
+    aof = bool(info.get("aof_enabled"))
+    if any("MISCONF" in str(error) for error in rehearsal.refused.values()):
+        setting = "appendonly no" if aof and info.get("aof_last_write_status") == "err" else 'save ""'
         return failing(
             "redis persistence",
-            "the last write to disk failed: Redis may refuse all writes (MISCONF)",
-            "make room on its disk, or turn persistence off: nothing here relies on it",
+            "the last write to disk failed, and so Redis refuses all writes (MISCONF)",
+            f"make room on its disk and redis-cli BGSAVE, or redis-cli CONFIG SET {setting}: nothing here relies on it",
         )
-    return ok("redis persistence", f"{' and '.join(kinds) or 'no AOF'}; nothing here relies on it")
-
-
-async def _rights(at: Deployment) -> Finding:
-    """Ask whether our user may run the commands of the system, without running them."""
-    try:
-        async with bounded(at.timeout):
-            said = await at.redis.acl_whoami()
-            user = said if isinstance(said, str) else said.decode()
-            answers = [await at.redis.acl_dryrun(user, *command) for command in _commands(at.names)]
-    except RedisUnavailable as error:
-        if isinstance(error.__cause__, ResponseError):
-            return ok("redis rights", "its user may not look at ACLs; what is refused shows in the metrics")
-        return failing("redis rights", f"Redis does not answer: {error}", "try again")
-    refused = [
-        command[0]
-        for command, answer in zip(_commands(at.names), answers, strict=True)
-        if answer not in (b"OK", "OK", True)
-    ]
-    if refused:
-        detail = f"the user {user} may not {', '.join(refused)}"
-        return failing("redis rights", detail, "give it the ACL of docs/operations.md")
-    if user == "default":
-        remedy = "make a user of its own: docs/operations.md has the ACL"
-        return warning("redis rights", "logs in as `default`, who may do anything", remedy)
-    return ok("redis rights", f"{user} may run what it needs")
-
-
-def _commands(names: Names) -> tuple[tuple[str, ...], ...]:
-    entry = names.entry("anomalies:0")
-    return (
-        ("GET", entry),
-        ("SET", entry, "0"),
-        ("GETRANGE", entry, "0", "1"),
-        ("UNLINK", entry),
-        ("PEXPIREAT", names.generation, "0"),
-        ("EVALSHA", "0", "1", names.generation),
-        ("PUBLISH", names.changes, "0"),
-        ("SUBSCRIBE", names.changes),
-        ("SCAN", "0"),
-    )
+    if info.get("rdb_last_bgsave_status") == "err":
+        return warning(
+            "redis persistence",
+            "the last snapshot failed; nothing here relies on it",
+            "make room on its disk, and redis-cli BGSAVE",
+        )
+    return ok("redis persistence", f"{'AOF' if aof else 'no AOF'}; nothing here relies on it")

@@ -8,6 +8,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from anomaly_cache.config import load_all
 from anomaly_cache.doctor.finding import Finding, failing, ok, warning
+from coherence.commands import AT_ONCE
 from coherence.settings import CoherenceSettings
 from listener.settings import ListenerSettings
 from service.auth import entries_of
@@ -16,19 +17,24 @@ from service.settings import ServiceSettings
 WELL_KNOWN = ("change", "secret", "example", "password", "test-key", "demo", "12345", "default", "your-")
 """What keys contain that were copied from a page or made up in a hurry."""
 
+LEAST_CONNECTIONS = AT_ONCE + 1
+"""Of these, commands on entries share all but one, however many loads there are."""
+
 ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
 
 
 def load(names: list[str]) -> tuple[dict[str, CoherenceSettings], list[Finding]]:
     """Return the settings of these programs that can be loaded, and what is wrong with the others."""
     loaded, complaints = load_all(names)
-    found = [
-        failing("settings", line, "correct the variable; `anomaly-cache config` shows those in effect")
-        for line in complaints.splitlines()
-    ]
+    found = [failing("settings", line, _remedy(line)) for line in complaints.splitlines()]
     if not found:
         found.append(ok("settings", f"{' and '.join(names)} would start with them"))
     return loaded, found
+
+
+def _remedy(complaint: str) -> str:
+    variable, colon, _ = complaint.partition(":")
+    return f"set {variable} in the environment or in .env" if colon else "see `anomaly-cache config`"
 
 
 def dangers(loaded: dict[str, CoherenceSettings]) -> Iterator[Finding]:
@@ -91,11 +97,17 @@ def _api(settings: ServiceSettings) -> Iterator[Finding]:
             "answers may be as old as their TTL when no listener vouches for them",
             "set CACHE_ON_LEASE_LOSS=bypass, unless that is what you want",
         )
-    if settings.redis_pool_size < settings.max_loads:
+    if settings.cache_stale_if_error_seconds > 0:
+        yield warning(
+            "stale if error",
+            f"answers may be {settings.cache_stale_if_error_seconds:g} s old when Postgres cannot be read",
+            "set CACHE_STALE_IF_ERROR_SECONDS=0, unless that is what you want",
+        )
+    if settings.redis_pool_size < LEAST_CONNECTIONS:
         yield warning(
             "redis pool",
-            f"{settings.redis_pool_size} connections for {settings.max_loads} loads at once: they wait for each other",
-            f"set REDIS_POOL_SIZE to {settings.max_loads} or more",
+            f"{settings.redis_pool_size}, and a process makes up to {LEAST_CONNECTIONS} connections all the same",
+            f"set REDIS_POOL_SIZE={LEAST_CONNECTIONS} or more, and count on it",
         )
 
 

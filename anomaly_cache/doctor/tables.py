@@ -19,7 +19,7 @@ async def tables(session: Session, namespaces: Sequence[str]) -> list[Finding]:
     """Return a finding for each watched table, and for each of `namespaces` that has none."""
     audit = await look(session)
     if audit.failure is not None:
-        return [failing("triggers", audit.failure, "run `anomaly-cache migrate` as the owner of the tables")]
+        return [failing("triggers", audit.failure, "run `anomaly-cache migrate --roles` as the owner of the tables")]
     return [*map(_triggers, audit.tables), *map(_unwatched, sorted(set(namespaces) - audit.namespaces))]
 
 
@@ -34,7 +34,7 @@ def _unwatched(namespace: str) -> Finding:
     return failing(
         f"triggers of {namespace}",
         "no table is watched under this namespace: it is never cached",
-        f"run `anomaly-cache migrate`, or SELECT coherence.watch('<table>', '{namespace}')",
+        f"run `anomaly-cache migrate`, or SELECT coherence.watch('public.{namespace}', '{namespace}')",
     )
 
 
@@ -50,4 +50,6 @@ def _wrong(rows: Sequence[Sequence[Any]]) -> Iterator[Finding]:
         if valid is None:
             yield warning(f"index {name}", "is missing: queries read whole tables", "run `anomaly-cache migrate`")
         elif not valid:
-            yield warning(f"index {name}", "is not valid: no query uses it", f"run REINDEX INDEX public.{name}")
+            yield warning(
+                f"index {name}", "is not valid: no query uses it", f"REINDEX INDEX CONCURRENTLY public.{name}"
+            )

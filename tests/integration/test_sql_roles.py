@@ -64,6 +64,24 @@ async def test_the_api_reads_and_sets_the_status(migrated_url: str) -> None:
         )
 
 
+async def test_both_see_how_long_others_have_been_in_a_transaction(
+    owner: psycopg.AsyncConnection, migrated_url: str
+) -> None:
+    """Of any user's session, which Postgres itself does not tell them; and nothing of what it does."""
+    asked = b"SELECT application, state, seconds FROM coherence.sessions() WHERE pid = %s"
+    hidden = b"SELECT state, xact_start FROM pg_stat_activity WHERE pid = %s"
+    pid = [owner.info.backend_pid]
+    await owner.execute("SET application_name = 'batch'")
+    for role, password in (("anomaly_api", API_PASSWORD), ("anomaly_listener", LISTENER_PASSWORD)):
+        async with await connect_as(migrated_url, role, password) as connection:
+            assert await (await connection.execute(asked, pid)).fetchall() == [("batch", "idle", None)]
+            async with owner.transaction():
+                await owner.execute("SELECT 1")
+                ((_, state, seconds),) = await (await connection.execute(asked, pid)).fetchall()
+            assert (state, seconds >= 0) == ("idle in transaction", True)
+            assert await (await connection.execute(hidden, pid)).fetchall() == [(None, None)]
+
+
 async def test_the_listener_listens(owner: psycopg.AsyncConnection, migrated_url: str) -> None:
     """The listener's role hears changes, sends its fence and reads the audit; of rows it sees what a change tells."""
     async with await connect_as(migrated_url, "anomaly_listener", LISTENER_PASSWORD) as listener:

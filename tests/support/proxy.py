@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
@@ -14,7 +15,8 @@ LINGER_RESET = struct.pack("ii", 1, 0)
 class Proxy:
     """Stands between a client and the server of a URL; `async with` runs it, `proxy.url` goes through it.
 
-    `latency` is in seconds, each way, and may change while it runs. The port stays the same while it refuses.
+    `latency` is in seconds, each way, and `forge` what is made of each piece of an answer; both may change while it
+    runs. The port stays the same while it refuses.
     """
 
     def __init__(self, url: str, *, latency: float = 0.0) -> None:
@@ -26,6 +28,7 @@ class Proxy:
         self.flowing = True
         self.largest_answer: int | None = None
         self.largest_request: int | None = None
+        self.forge: Callable[[bytes], bytes] = bytes
         self.connections = 0
         self.port = 0
         self.ended = False
@@ -154,7 +157,8 @@ class _End(asyncio.Protocol):
             transport.abort()  # it was on its way when the proxy ended
 
     def data_received(self, data: bytes) -> None:
-        self._held.append((self._clock() + self._proxy.latency, data))
+        sent = self._proxy.forge(data) if self.far else data
+        self._held.append((self._clock() + self._proxy.latency, sent))
         self.flush()
 
     def eof_received(self) -> bool:
