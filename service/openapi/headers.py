@@ -1,5 +1,6 @@
 """Header fields: those that a request may have, and those that answers have."""
 
+from service.assets import SECURITY
 from service.openapi.schemas import Object
 
 _GENERATION = "^([1-9][0-9]{0,14}|[1-8][0-9]{15})$"
@@ -34,6 +35,9 @@ REQUEST = {
 }
 """Parameters of requests that read, by name: the names of their components, too."""
 
+HARDENING = tuple("-".join(map(str.capitalize, name.decode().split("-"))) for name, _ in SECURITY)
+"""Header fields of pages, and of all that they load."""
+
 RESPONSE = {
     "ETag": _answered("Strong: a hash of the bytes.", pattern=_TAG),
     "Cache-Control": _answered("`private, no-cache`, or `no-store` for admins."),
@@ -52,6 +56,7 @@ RESPONSE = {
     "Allow": _answered("The methods that the path takes."),
     "Accept": _answered("The media type that the body must have.", required=False),
     "Accept-Encoding": _answered("`identity`, where the body is compressed.", required=False),
+    **{name: _answered("What a browser may do with it.") for name in HARDENING},
     "Content-Security-Policy": _answered("What the page may load: only what is here."),
 }
 """Header fields of answers, by name: the names of their components, too."""

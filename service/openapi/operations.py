@@ -7,9 +7,10 @@ from pydantic import BaseModel
 
 from service.assets import TYPES
 from service.auth import Role
+from service.openapi.answers import EXAMPLES
 from service.openapi.errors import LOADING, errors
-from service.openapi.headers import REQUEST, answered, asked
-from service.openapi.schemas import Object, page_of, parameters, ref
+from service.openapi.headers import HARDENING, REQUEST, answered, asked
+from service.openapi.schemas import Object, name_of, page_of, parameters, ref
 from service.pages import Page
 from service.questions import Listing, Question
 
@@ -18,7 +19,7 @@ ANYBODY: Sequence[Object] = ()
 """No key is needed."""
 
 _READ = ("ETag", "Cache-Control", "Vary", "Age", "Cache-Status")
-_ASSET = ("ETag", "Cache-Control", "Vary", "Content-Security-Policy")
+_ASSET = ("ETag", "Cache-Control", "Vary", *HARDENING)
 
 
 def only(*roles: Role) -> Sequence[Object]:
@@ -35,12 +36,13 @@ def operation(tag: str, summary: str, description: str = "", *, responses: Objec
     return {"tags": [tag], "summary": summary, **described, "security": EITHER, **more, "responses": responses}
 
 
-def answer(description: str, model: type, *fields: str) -> Object:
-    """Return the response with a model as JSON, and header fields."""
+def answer(description: str, model: type, *fields: str, example: Object | None = None) -> Object:
+    """Return the response with a model as JSON, and header fields; with the model's example, if no other is given."""
+    given = example or EXAMPLES.get(name_of(model))
     return {
         "description": description,
         "headers": answered("Cache-Control", *fields),
-        "content": {JSON: {"schema": ref(model)}},
+        "content": {JSON: {"schema": ref(model), **({"example": given} if given else {})}},
     }
 
 
@@ -83,7 +85,6 @@ def _read(question: Question, model: type, fields: tuple[str, ...], *kinds: str)
 
 def asset(summary: str, *media_types: str, **more: Any) -> Object:
     """Return GET of what is the same for everybody."""
-    string: Object = {"schema": {"type": "string"}}
     return operation(
         "about",
         summary,
@@ -93,7 +94,7 @@ def asset(summary: str, *media_types: str, **more: Any) -> Object:
             "200": {
                 "description": "As it is.",
                 "headers": answered(*_ASSET, "Content-Encoding"),
-                "content": dict.fromkeys(media_types, string),
+                "content": {each: {"schema": {"type": "object" if each == JSON else "string"}} for each in media_types},
             },
             "304": {"description": "The client has it.", "headers": answered(*_ASSET)},
             **errors("not-acceptable", *more.pop("kinds", ())),

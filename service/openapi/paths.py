@@ -6,6 +6,7 @@ from service.assets import TYPES
 from service.auth import Role
 from service.console.stream import EVENTS
 from service.health import Report
+from service.openapi.answers import UNREADY
 from service.openapi.errors import errors
 from service.openapi.headers import answered, asked
 from service.openapi.operations import ANYBODY, answer, asset, body, listing, lookup, only, operation, page
@@ -140,9 +141,10 @@ def _console() -> Object:
 def _health() -> Object:
     metrics = {
         "description": "In the text format of Prometheus.",
+        "headers": answered("Cache-Control"),
         "content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}},
     }
-    ready, unready = answer("It is.", Report), answer("It is not, and why.", Report)
+    ready, unready = answer("It is.", Report), answer("It is not, and why.", Report, example=UNREADY)
     return {
         "/livez": {
             "get": operation(

@@ -6,12 +6,14 @@ from typing import Any
 
 import httpx2
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from service.app import create_app
 from service.openapi.document import document
+from service.openapi.operations import JSON
 from service.queries import ANOMALIES, NAMESPACES
 from service.routes.resource import Resource
 from tests.support.api import settings_for
@@ -124,6 +126,34 @@ def test_every_operation_has_the_errors_of_any_request(described: dict[str, Any]
             assert (problem is not None) is (int(status) >= 400) or operation["operationId"] == "get_readyz"
             for example in (problem or {"examples": {}})["examples"].values():
                 assert examples[example["$ref"].rpartition("/")[2]]["value"]["status"] == int(status)
+
+
+def test_every_answer_and_body_has_an_example_that_is_one(described: dict[str, Any]) -> None:
+    """Of all its members, and no others, each as the schema has it; and an error's, too."""
+    known = described["components"]
+    shown = 0
+    for _, operation in operations(described):
+        taken = [operation["requestBody"]] if "requestBody" in operation else []
+        for part in (*taken, *operation["responses"].values()):
+            for content in part.get("content", {}).values():
+                if "$ref" not in content["schema"]:
+                    continue
+                schema = {**content["schema"], "components": known}
+                refs = [each["$ref"].rpartition("/")[2] for each in content.get("examples", {}).values()]
+                examples = [known["examples"][name]["value"] for name in refs] or [content["example"]]
+                for example in examples:
+                    Draft202012Validator(schema).validate(example)
+                    shown += 1
+                    model = known["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+                    assert example.keys() <= model.get("properties", example).keys()
+    assert shown > 100
+    assert described["paths"]["/readyz"]["get"]["responses"]["503"]["content"][JSON]["example"]["status"] == "unready"
+
+
+def test_it_says_what_it_is_itself(described: dict[str, Any]) -> None:
+    """Schemathesis leaves out where it found the description."""
+    answered = described["paths"]["/openapi.json"]["get"]["responses"]["200"]["content"][JSON]
+    assert answered["schema"]["type"] == "object"
 
 
 def test_parameters_are_what_is_checked(described: dict[str, Any]) -> None:
