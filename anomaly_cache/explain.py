@@ -126,17 +126,23 @@ def lines(document: dict[str, Any], now: float) -> list[tuple[str, str]]:
         found.append(("cached", "nowhere: the next request is a miss"))
     else:
         where = "in this process (l1)" if entry["layer"] == "l1" else "in Redis (l2)"
-        until = now + entry["ttl_seconds_left"]
         found += [
             ("cached", f"{where}, {entry['bytes']:,} bytes"),
             ("since", f"{clock(entry['stored_at'])} ({now - entry['stored_at']:.1f} s ago)"),
-            ("until", f"{clock(until)} ({entry['ttl_seconds_left']:.1f} s from now), unless a change affects it"),
+            ("until", until(entry["ttl_seconds_left"], now, outdated=document["affected_by"] is not None)),
         ]
     if document["affected_by"] is not None:
         found.append(("outdated by", change(document["affected_by"])))
     last = document["last_affected_by"]
     found.append(("last invalidated", change(last) if last else "by nothing that this process remembers"))
     return found
+
+
+def until(left: float, now: float, *, outdated: bool) -> str:
+    """Return until when an entry is kept that has `left` seconds."""
+    if left <= 0:
+        return "its time is over"
+    return f"{clock(now + left)} ({left:.1f} s from now){'' if outdated else ', unless a change affects it'}"
 
 
 def change(affecting: dict[str, Any]) -> str:

@@ -49,9 +49,9 @@ class Traffic(BaseModel):
 
     @property
     def hit_rate(self) -> float | None:
-        """The share of the hits in all answers that might have been one; None before the first."""
-        asked = self.l1_hits + self.l2_hits + self.misses + self.bypasses
-        return (self.l1_hits + self.l2_hits) / asked if asked else None
+        """The share of the hits in hits and misses, as dashboards have it; None before the first."""
+        hits = self.l1_hits + self.l2_hits
+        return hits / (hits + self.misses) if hits + self.misses else None
 
 
 class Presence(BaseModel):

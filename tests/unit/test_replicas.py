@@ -39,3 +39,9 @@ def test_nothing_is_cut_short(columns: int, capsys: pytest.CaptureFixture[str]) 
     for value in (*COLUMNS, "4711", "1795451038804471", "75.0%", "2 / 1.0 MiB"):
         assert any(value in line for line in lines), value
     assert any(all(name in line for name in COLUMNS) for line in lines) == (columns == 160)
+
+
+def test_reads_past_the_cache_are_neither_hits_nor_misses() -> None:
+    """As in the dashboard: an admin who looks on does not make the hit rate worse."""
+    assert Traffic(l1_hits=2, l2_hits=1, misses=1, bypasses=96).hit_rate == 0.75
+    assert Traffic(bypasses=3).hit_rate is None

@@ -77,12 +77,17 @@ function factsOf({ key, parameters: given, served, view, entry, affected_by, las
     facts.push(
       ["Cached", `${entry.layer === "l1" ? "in its memory (L1)" : "in Redis (L2)"}, ${count(entry.bytes)} bytes`],
       ["Since", `${clock(entry.stored_at)}, under generation ${entry.stamp}`],
-      ["Until", `${seconds(entry.ttl_seconds_left, 1)} from now, unless a change affects it`],
+      ["Until", until(entry.ttl_seconds_left, affected_by !== null)],
     );
   }
   if (affected_by) facts.push(["Outdated by", changeOf(affected_by)]);
   facts.push(["Last invalidated", last_affected_by ? changeOf(last_affected_by) : "by nothing that it remembers"]);
   return facts;
+}
+
+function until(left, outdated) {
+  if (left <= 0) return "its time is over";
+  return `${seconds(left, 1)} from now${outdated ? "" : ", unless a change affects it"}`;
 }
 
 /** What a change was. A generation is the time when it was made, in microseconds. */

@@ -3,7 +3,7 @@
 import { Lines } from "./charts.js";
 import { at, make, say } from "./dom.js";
 import { NONE, percent, rate, seconds } from "./format.js";
-import { hitRate } from "./traffic.js";
+import { hitRates } from "./traffic.js";
 
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const TICK_MS = 200;
@@ -39,11 +39,10 @@ export class Overview {
   }
 
   #traffic(all) {
-    const share = all && hitRate(all);
-    const asked = all && all.l1_hits + all.l2_hits + all.misses + all.bypasses;
-    const l1 = asked ? all.l1_hits / asked : null;
-    say(at("hit-rate"), all ? percent(share) : NONE);
-    say(at("hit-layers"), asked ? `L1 ${percent(l1)}, Redis ${percent(share - l1)}` : "no reads in the last seconds");
+    const [share, l1] = all ? hitRates(all) : [null, null];
+    say(at("hit-rate"), percent(share));
+    const none = "no reads through the cache in the last seconds";
+    say(at("hit-layers"), share === null ? none : `L1 ${percent(l1)}, Redis ${percent(share - l1)}`);
     say(at("requests"), all ? rate(all.requests) : NONE);
     say(at("loads"), all ? rate(all.loads) : NONE);
     say(at("bypasses"), all && all.bypasses > 0 ? `a second; ${rate(all.bypasses)} reads past the cache` : "a second");

@@ -2,7 +2,7 @@
 
 import { Rows, at, cell, heading, make, say } from "./dom.js";
 import { NONE, count, duration, mebibytes, milliseconds, percent, rate, seconds } from "./format.js";
-import { hitRate } from "./traffic.js";
+import { hitRates } from "./traffic.js";
 
 const TONES = { serving: "good", active: "good", standby: "quiet", bypassing: "bad" };
 const LABELS = { api: "API", listener: "listener" };
@@ -51,7 +51,7 @@ function create({ process, here, kind, host, pid }) {
       say(problem, each.problem ?? "");
       say(lease, each.lease_left > 0 ? seconds(each.lease_left, 1) : NONE);
       say(requests, rate(each.rates?.requests ?? null));
-      say(hits, percent(each.rates && hitRate(each.rates)));
+      say(hits, percent(each.rates && hitRates(each.rates)[0]));
       say(l1, each.traffic ? `${count(each.traffic.l1_entries)} · ${mebibytes(each.traffic.l1_bytes)}` : NONE);
       say(last, each.applied.length ? milliseconds(each.applied.at(-1).milliseconds) : NONE);
       say(up, duration(each.up));

@@ -3,10 +3,10 @@
 const COUNTED = ["requests", "l1_hits", "l2_hits", "misses", "bypasses", "loads"];
 const SMOOTH_SECONDS = 5;
 
-/** The share of the hits in all answers that might have been one; null where there was none. */
-export function hitRate({ l1_hits, l2_hits, misses, bypasses }) {
-  const asked = l1_hits + l2_hits + misses + bypasses;
-  return asked > 0 ? (l1_hits + l2_hits) / asked : null;
+/** The share of the hits in hits and misses, and that of L1's alone; null where there was neither. */
+export function hitRates({ l1_hits, l2_hits, misses }) {
+  const asked = l1_hits + l2_hits + misses;
+  return asked > 0 ? [(l1_hits + l2_hits) / asked, l1_hits / asked] : [null, null];
 }
 
 const none = () => Object.fromEntries(COUNTED.map((name) => [name, 0]));
