@@ -74,7 +74,7 @@ EXAMPLES: Object = {
             "account_id": None,
         },
         "served": False,
-        "view": {"generation": _GENERATION, "lease_seconds_left": 1.728},
+        "view": {"generation": _GENERATION, "lease_seconds_left": 1.728, "process": "5c84ebc33136a360"},
         "entry": {
             "layer": "l1",
             "stamp": _GENERATION - 16_000_000,

@@ -39,6 +39,14 @@ async def live(page: Page) -> None:
     await expect(page.locator("#health")).to_have_text("ready")
 
 
+async def past_the_cache(page: Page, system: System) -> bool:
+    """Read as an admin; return whether the console counts that, and neither as hits nor as misses."""
+    for _ in range(5):
+        await system.get(0, f"{ANOMALIES}?limit=5", headers={"X-API-Key": ADMIN_KEY})
+    shown = [await page.locator(tile).inner_text() for tile in ("#bypasses", "#hit-rate")]
+    return shown[0].endswith("reads past the cache") and "%" not in shown[1]
+
+
 async def faults(page: Page) -> dict[str, list[str]]:
     """Return what axe finds wrong: its rules, and where each is broken."""
     found = (await Axe().run(page)).response["violations"]
@@ -65,13 +73,7 @@ async def test_it_shows_what_happens_and_changes_what_it_should(browser: Browser
         await expect(page.locator("#lease")).to_have_text(re.compile(r"\d s"))
         await expect(page.locator("#staleness")).to_have_text(re.compile(r"\d s"))
 
-        async def past_the_cache() -> bool:
-            for _ in range(5):
-                await system.get(0, f"{ANOMALIES}?limit=5", headers={"X-API-Key": ADMIN_KEY})
-            shown = [await page.locator(tile).inner_text() for tile in ("#bypasses", "#hit-rate")]
-            return shown[0].endswith("reads past the cache") and "%" not in shown[1]
-
-        await eventually(past_the_cache, within=40.0)
+        await eventually(lambda: past_the_cache(page, system), within=40.0)
 
         async def hit_rate() -> bool:
             for _ in range(20):
