@@ -8,7 +8,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n > 4 ? n : 4)))
 MINUTES ?= 30
 TIMES ?= 1
 
-.PHONY: help demo test model mutants chaos soak compose-test bench bench-hit-rate check format lock clean
+.PHONY: help demo test model mutants chaos soak docs-test compose-test bench bench-hit-rate check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is to make
@@ -28,7 +28,7 @@ model: ## Search the small worlds of the protocol's model farther than `make tes
 
 mutants: ## Run every weakened build, and see that each is caught; ARGS="name …" for some of them
 	@scripts/environment dev
-	$(BIN)/pytest -q -m mutants
+	$(if $(ARGS),,$(BIN)/pytest -q -m mutants)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 chaos: ## Break whatever can break, and look for an old answer; ARGS="-k word" for some of the faults, TIMES=20 in a row
@@ -40,6 +40,10 @@ chaos: ## Break whatever can break, and look for an old answer; ARGS="-k word" f
 soak: ## Break things at random for MINUTES=30, and judge every answer; ARGS="--seed 7" draws others
 	@scripts/environment dev
 	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) $(ARGS)
+
+docs-test: ## Run the documentation's make and pip commands in a clean copy, README's first of all, on the clock
+	@scripts/environment dev
+	$(BIN)/pytest tests/acceptance -m docs $(ARGS)
 
 compose-test: ## Try compose.yaml for real, with Docker or with Podman and stand-in images; ARGS=--keep leaves it running
 	@scripts/environment dev

@@ -1,17 +1,11 @@
 """The demo, run for real: nothing is left of it however it ends."""
 
-import fcntl
-import os
 import re
 import shutil
 import signal
 import socket
-import struct
-import subprocess
 import sys
-import termios
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -24,6 +18,7 @@ from anomaly_cache.servers.reach import reachable
 from tests.support.demos import READY, RunningDemo, shell
 from tests.support.liveness import alive
 from tests.support.processes import clean_environment
+from tests.support.terminal import CTRL_C, Terminal
 from tests.support.waiting import eventually
 
 MakeDemo = Callable[..., RunningDemo]
@@ -122,35 +117,14 @@ def hidden_state(tmp_path: Path) -> Iterator[Path]:
 
 async def test_in_a_private_home_on_a_narrow_terminal_ctrl_c_ends_it(hidden_state: Path) -> None:
     """Out of reach of Postgres' account it works; at 40 columns prose wraps; the terminal's Ctrl-C ends it with 0."""
-    ours, theirs = os.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
-    demo = [sys.executable, "-m", "anomaly_cache", "demo", "--state", str(hidden_state), "--rows", "500"]
-    # Opened by the first process of a session, the terminal is the one whose keys send it signals.
-    process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-        ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs), *demo, "--port", str(free_port())],
-        env={name: value for name, value in clean_environment().items() if name not in {"COLUMNS", "LINES"}},
-        start_new_session=True,
-    )
-    os.set_blocking(ours, False)
-    said = ""
-
-    def listen() -> bool:
-        nonlocal said
-        with suppress(BlockingIOError):
-            said += os.read(ours, 65536).decode(errors="replace")
-        return READY.split()[0] in said.split("A tour")[-1]
-
-    try:
-        await eventually(listen, within=60)
-        children = psutil.Process(process.pid).children(recursive=True)
-        os.write(ours, b"\x03")
-        await eventually(lambda: (listen(), process.poll())[1] is not None, within=30)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-        os.close(theirs)
-    assert process.returncode == 0, said
+    demo = [sys.executable, "-m", "anomaly_cache", "demo", "--state", hidden_state, "--rows", "500"]
+    command = [*demo, "--port", str(free_port())]
+    async with Terminal(command, environment=clean_environment(), columns=40) as terminal:
+        await terminal.until(lambda said: READY.split()[0] in said.split("A tour")[-1], within=60)
+        children = psutil.Process(terminal.pid).children(recursive=True)
+        terminal.press(CTRL_C)
+        assert await terminal.ended() == 0, terminal.said
+        said = terminal.said
     assert not [child for child in children if alive(child)]
     prose = [line for line in said.split("Ready")[1].splitlines() if line and not line.startswith(" ")]
     assert max(map(len, prose)) <= 40, prose

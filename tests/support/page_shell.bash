@@ -1,5 +1,6 @@
 # A reader's shell, while a page of the documentation is tried. What follows stands in for programs that would take too
 # long, would not end, or are not on this machine; everything else runs as the page says. Each of them must be in use.
+# `make docs-test` and `make compose-test` run what make, pip and docker stand in for.
 set -eu
 
 wrong() {
@@ -58,6 +59,9 @@ docker() {
 service() {
     grep -q "^  $1:$" compose.yaml || wrong "compose.yaml has no service $1"
 }
+
+# shellcheck disable=SC2086 # words
+unset -f ${REAL:-}
 
 psql() {
     .demo/psql "$@"

@@ -21,23 +21,39 @@ MOST_SHOWN = 2000
 _END = b"\x1e"
 
 
-class PageShell:
-    """A bash beside a running demo, in a directory that looks like a checkout; `async with` ends it.
+def linked_checkout(directory: Path, demo: Path | None = None) -> Path:
+    """Make a directory that looks like this checkout, with a demo's state if there is one; return it."""
+    directory.mkdir()
+    for entry in ROOT.iterdir():
+        if not entry.name.startswith(".") or entry.name == ".env.example":
+            (directory / entry.name).symlink_to(entry)
+    if demo is not None:
+        (directory / ".demo").symlink_to(demo)
+    return directory
 
-    `ports` says where the pages' own addresses are here: `localhost:8000`, say, may be another port.
+
+class PageShell:
+    """A bash beside a running demo, in a checkout; `async with` ends it.
+
+    `ports` says where the pages' own addresses are here: `localhost:8000`, say, may be another port. For what is in
+    `real` nothing stands in. No step may take longer than `patience`, in seconds.
     """
 
-    def __init__(self, directory: Path, demo: Path, variables: Mapping[str, str], ports: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        variables: Mapping[str, str],
+        ports: Mapping[str, str],
+        *,
+        real: str = "",
+        patience: float = STEP_SECONDS,
+    ) -> None:
         self._directory = directory
-        self._demo = demo
-        self._variables = variables
+        self._variables = {**variables, "REAL": real}
         self._ports = dict(ports)
+        self._patience = patience
 
     async def __aenter__(self) -> Self:
-        for entry in ROOT.iterdir():
-            if not entry.name.startswith(".") or entry.name == ".env.example":
-                (self._directory / entry.name).symlink_to(entry)
-        (self._directory / ".demo").symlink_to(self._demo)
         self._process = await asyncio.create_subprocess_exec(
             "bash",
             "--noprofile",
@@ -103,7 +119,7 @@ class PageShell:
         self._process.stdin.write(f". ./{file.name} </dev/null\nprintf '\\036'\n".encode())
         began = time.monotonic()
         try:
-            async with asyncio.timeout(STEP_SECONDS):
+            async with asyncio.timeout(self._patience):
                 said = await self._process.stdout.readuntil(_END)
         except asyncio.IncompleteReadError as error:
             code = await self._process.wait()

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import make_targets
 from tests.support.compose_file import ROOT
 from tests.support.documents import PAGES, Block, Document, read
+from tests.support.make_targets import TRIES, documented_targets
 from tests.support.page_shell import STAND_INS
 from tests.support.steps import ELSEWHERE, Step, UnknownBlockError, name_of, steps_of
 from tests.unit.test_docs_features import TESTS, found_in
@@ -97,6 +99,13 @@ def test_what_is_run_elsewhere_is_there() -> None:
     for test in ELSEWHERE.values():
         file, _, name = test.partition("::")
         assert name in found_in(TESTS / file)
+
+
+def test_every_target_of_a_page_is_tried() -> None:
+    """What the pages have their readers make is in `make docs-test`, or is run elsewhere."""
+    assert documented_targets() <= TRIES.keys() | make_targets.ELSEWHERE.keys()
+    for file in make_targets.ELSEWHERE.values():
+        assert (TESTS / file).exists()
 
 
 def test_no_stand_in_is_left_over() -> None:
