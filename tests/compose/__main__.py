@@ -1,18 +1,22 @@
 """`make compose-test`: build the image, start compose.yaml, walk through it, leave nothing behind."""
 
+import fcntl
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from dotenv import dotenv_values
 
 from anomaly_cache.servers.ports import free_port, next_free_port
+from tests.compose.as_written import read
 from tests.compose.docker import Docker, docker_answers
-from tests.compose.engine import Engine
+from tests.compose.engine import PROJECT, Engine
 from tests.compose.monitoring import check_grafana, check_prometheus
+from tests.compose.pages import operate, start_as_readme_says
 from tests.compose.podman import Podman
 from tests.compose.saying import TryError, require, say
 from tests.compose.standins import WITHOUT
@@ -23,6 +27,7 @@ from tests.support.env_example import shown_variables
 
 USUAL_PORT = 8000
 ROWS = 2000
+IMAGE_VERSION = "compose-test"
 
 
 @click.command()
@@ -30,13 +35,13 @@ ROWS = 2000
 @click.option("--podman", is_flag=True, help="Use Podman and stand-in images even where a Docker engine answers.")
 def main(*, keep: bool, podman: bool) -> None:
     """Try compose.yaml for real, with Docker where an engine answers, else with Podman and stand-in images."""
-    with tempfile.TemporaryDirectory(prefix="anomaly-cache-") as directory:
+    with alone(), tempfile.TemporaryDirectory(prefix="anomaly-cache-") as directory:
         env_file = Path(directory) / ".env"
-        variables = write_env(env_file)
-        engine: Engine = (Podman if podman or not docker_answers() else Docker)(env_file, variables)
+        write_env(env_file)
+        engine: Engine = (Podman if podman or not docker_answers() else Docker)(env_file, read(env_file))
         say(f"with {engine.name}")
         try:
-            try_it(engine, variables, Path(directory))
+            try_it(engine, our_variables(), Path(directory))
         except TryError as error:
             say(f"FAILED: {error}")
             click.echo(engine.logs())
@@ -47,15 +52,34 @@ def main(*, keep: bool, podman: bool) -> None:
     say("compose.yaml works")
 
 
-def try_it(engine: Engine, variables: dict[str, str], directory: Path) -> None:
-    """Take all steps; raises TryError at the first that fails."""
+@contextmanager
+def alone() -> Iterator[None]:
+    """Be the only try on this machine: another one would end the containers of this one."""
+    with (Path(tempfile.gettempdir()) / f"{PROJECT}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.ClickException("another try of compose.yaml runs on this machine") from None
+        yield
+
+
+def try_it(engine: Engine, ours: str, directory: Path) -> None:
+    """Take all steps, with variables of ours in each `.env`; raises TryError at the first that fails."""
     engine.prepare()
     engine.down()
     say(f"ok   {refuses_without_secrets(engine, directory)}")
     say("building the image …")
     engine.build()
-    say("starting the services …")
-    engine.up()
+    say("starting the services as README says …")
+    env_file = start_as_readme_says(engine, directory / "readme", ours)
+    walk(type(engine)(env_file, read(env_file)), read(env_file))
+    engine.clear()
+    say("doing what the operations page says …")
+    operate(engine, directory / "operations", ours)
+
+
+def walk(engine: Engine, variables: dict[str, str]) -> None:
+    """Look at the system that runs from all sides; raises TryError."""
     healthy = [
         container
         for service in ("postgres", "redis", "listener", "api", "nginx")
@@ -79,18 +103,22 @@ def try_it(engine: Engine, variables: dict[str, str], directory: Path) -> None:
     say(f"ok   {tour.ends_well()}")
 
 
-def write_env(path: Path) -> dict[str, str]:
-    """Write a file of fresh secrets and free ports; return what is in it."""
+def write_env(path: Path) -> None:
+    """Write a file of fresh secrets."""
     environment = {name: value for name, value in os.environ.items() if name not in shown_variables()}
     script = ROOT / "deploy" / "new-env.sh"
     subprocess.run(["sh", script, path], env=environment, check=True, stdout=subprocess.DEVNULL, timeout=30)
+    with path.open("a") as file:
+        file.write(f"ANOMALY_CACHE_VERSION={IMAGE_VERSION}\n")
+
+
+def our_variables() -> str:
+    """Return what a try has in its `.env` besides: free ports, few rows, an image of its own."""
     ports = {"API_PUBLISHED_PORT": usual_port()} | {
         f"{name}_PUBLISHED_PORT": free_port() for name in ("POSTGRES", "REDIS", "PROMETHEUS", "GRAFANA")
     }
-    ours = {**ports, "SEED_ROWS": ROWS, "ANOMALY_CACHE_VERSION": "compose-test"}
-    with path.open("a") as file:
-        file.writelines(f"{name}={value}\n" for name, value in ours.items())
-    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+    ours = {**ports, "SEED_ROWS": ROWS, "ANOMALY_CACHE_VERSION": IMAGE_VERSION}
+    return "".join(f"{name}={value}\n" for name, value in ours.items())
 
 
 def usual_port() -> int:

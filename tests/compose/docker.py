@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 
 from tests.compose.engine import BUILD_SECONDS, Engine
 
@@ -47,6 +48,13 @@ class Docker(Engine):
     def run_once(self, service: str, *, profile: str) -> str:
         """Run it in a container that is removed at its end."""
         done = self.compose("--profile", profile, "run", "--rm", service)
+        return done.stdout + done.stderr
+
+    def as_written(self, words: Sequence[str]) -> str:
+        """Hand it on, and wait for health where services are started."""
+        words = ["up", "--detach", *words[1:]] if words[0] == "up" else words
+        waiting = ["--wait"] if "up" in words else []
+        done = self.compose(*words, *waiting, within=BUILD_SECONDS)
         return done.stdout + done.stderr
 
     def healthy(self, container: str) -> bool:

@@ -49,6 +49,13 @@ class Engine:
         """Run a one-shot service to its end and return what it said."""
         raise NotImplementedError
 
+    def as_written(self, words: Sequence[str]) -> str:
+        """Do what follows `docker compose`, as a page has it; return what is said. Raises TryError where it fails.
+
+        What would stay in the foreground is left running.
+        """
+        raise NotImplementedError
+
     def healthy(self, container: str) -> bool:
         """Whether its health check says that it works."""
         raise NotImplementedError
@@ -90,9 +97,13 @@ class Engine:
         """Return the exit code of a container that has ended."""
         return int(self.call("inspect", "--format", "{{.State.ExitCode}}", container).stdout)
 
-    def down(self) -> None:
-        """Remove the project's containers, networks and volumes, and the image."""
+    def clear(self) -> None:
+        """Remove the project's containers, networks and volumes."""
         self.compose("--profile", "seed", "--profile", "monitoring", "down", "--volumes", check=False)
+
+    def down(self) -> None:
+        """Remove all of the project, the image too."""
+        self.clear()
         self.call("rmi", "--force", self.services["api"]["image"], check=False)
 
     def logs(self) -> str:

@@ -6,12 +6,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.compose.engine import BUILD_SECONDS, Engine
+from tests.compose.engine import BUILD_SECONDS, PROJECT, Engine
 from tests.compose.saying import TryError, say
-from tests.compose.standins import make_standins
+from tests.compose.standins import WITHOUT, make_standins
 
 PACKAGES = (
     "podman",
@@ -110,6 +110,27 @@ class Podman(Engine):
         done = self.compose("--profile", profile, "run", "--rm", "--no-deps", "-T", service)
         return done.stdout + done.stderr
 
+    def as_written(self, words: Sequence[str]) -> str:
+        """Do it as above where services are started; hand all else on."""
+        match list(words):
+            case ["up"] | ["up", "--detach" | "-d"]:
+                self.up()
+            case ["up", "--detach", "--scale", scaled]:
+                service, _, replicas = scaled.partition("=")
+                self.scale(service, int(replicas))
+            case ["--profile", profile, "up", "--detach"]:
+                for name, service in self.services.items():
+                    if profile in service.get("profiles", []) and name not in WITHOUT:
+                        self.start(name, profile=profile)
+            case ["run", "--rm", service]:
+                return self.run_once(service, profile=service)
+            case ["exec", *others]:
+                return self.compose("exec", "-T", *others).stdout
+            case others:
+                done = self.compose(*others)
+                return done.stdout + done.stderr
+        return ""
+
     def healthy(self, container: str) -> bool:
         """Run the container's own check once."""
         return self.call("healthcheck", "run", container, check=False).returncode == 0
@@ -142,10 +163,9 @@ class Podman(Engine):
 
     def _all_containers(self, service: str) -> list[str]:
         listed = json.loads(self.call("ps", "--all", "--format", "json").stdout)
+        wanted = {"com.docker.compose.project": PROJECT, "com.docker.compose.service": service}
         return sorted(
-            container["Names"][0]
-            for container in listed
-            if (container["Labels"] or {}).get("com.docker.compose.service") == service
+            container["Names"][0] for container in listed if wanted.items() <= (container["Labels"] or {}).items()
         )
 
 
