@@ -117,7 +117,7 @@ def hidden_state(tmp_path: Path) -> Iterator[Path]:
 
 async def test_in_a_private_home_on_a_narrow_terminal_ctrl_c_ends_it(hidden_state: Path) -> None:
     """Out of reach of Postgres' account it works; at 40 columns prose wraps; the terminal's Ctrl-C ends it with 0."""
-    demo = [sys.executable, "-m", "anomaly_cache", "demo", "--state", hidden_state, "--rows", "500"]
+    demo = [sys.executable, "-m", "anomaly_cache", "demo", "--state", str(hidden_state), "--rows", "500"]
     command = [*demo, "--port", str(free_port())]
     async with Terminal(command, environment=clean_environment(), columns=40) as terminal:
         await terminal.until(lambda said: READY.split()[0] in said.split("A tour")[-1], within=60)

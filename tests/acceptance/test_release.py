@@ -17,6 +17,7 @@ import httpx2
 import pytest
 from uv import find_uv_bin
 
+from anomaly_cache.servers.account import Account, server_account
 from anomaly_cache.servers.ports import free_port
 from tests.support.compose_file import ROOT
 from tests.support.demos import RunningDemo, shell
@@ -143,15 +144,30 @@ def test_the_installed_programs_answer(installed: Path) -> None:
     assert not (installed / "pytest").exists()
 
 
-async def test_the_demo_runs_from_the_wheel(installed: Path, server_directory: Path, tmp_path: Path) -> None:
-    """A miss, a hit, a change, fresh answers; every program names the version; SIGTERM leaves nothing."""
+@pytest.fixture
+def plain_user(installed: Path) -> Account | None:
+    """Somebody else, where we are root; None is us, who are no root, or whose Python is out of everybody's reach."""
+    account = server_account()
+    return account if account and account.can_enter((installed / "python").resolve().parent) else None
+
+
+async def test_the_demo_runs_from_the_wheel(
+    installed: Path, server_directory: Path, tmp_path: Path, plain_user: Account | None
+) -> None:
+    """A miss, a hit, a change, fresh answers, and no need of root; each program names the version; SIGTERM ends all."""
+    state = server_directory / "demo-of-the-wheel"
+    state.mkdir(mode=0o700)
+    if plain_user is not None:
+        plain_user.give(state)
     demo = RunningDemo(
-        server_directory / "demo-of-the-wheel",
+        state,
         *("--port", str(free_port())),
         log=tmp_path / "demo.log",
         program=(installed / "anomaly-cache",),
+        account=plain_user,
     )
     await demo.start()
+    assert plain_user is None or {process.uids().real for process in demo.family} == {plain_user.uid}
     try:
         miss, hit, update, first, second = demo.commands()
         assert "fwd=uri-miss" in await shell(miss)

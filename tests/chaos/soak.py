@@ -36,6 +36,7 @@ BOTH = " + "
 LOGS = "logs"
 LINE_SECONDS = 30.0
 """How often there is a line of progress where there is no terminal."""
+GLANCE_SECONDS = 0.5
 REST = 1.0
 """Most seconds between two faults, beside what healing takes."""
 
@@ -128,7 +129,7 @@ async def _soak(seconds: float, seed: int, rate: float, out: Path) -> tuple[Soak
     with _directory() as directory:
         async with make_rig(directory) as rig:
             soak = Soak(rig, seed=seed, rate=rate)
-            watching = asyncio.create_task(_watch(soak, seconds))
+            watching = asyncio.create_task(watch(soak, seconds))
             try:
                 await soak.run(seconds)
             except AssertionError as error:
@@ -152,14 +153,14 @@ def _no_log(directory: str, names: list[str]) -> list[str]:
     return [name for name in names if not name.endswith(".log")]
 
 
-async def _watch(soak: Soak, seconds: float) -> None:
-    """Show how far it has come."""
+async def watch(soak: Soak, seconds: float) -> None:
+    """Show how far it has come: a bar on a terminal, a line now and then elsewhere. Ends by being cancelled."""
     columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("starting", total=seconds)
         begun = told = monotonic()
         while True:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(GLANCE_SECONDS)
             if soak.trial.begun:
                 tallies = soak.trial.oracle.tallies.values()
                 reads, violations = sum(each.reads for each in tallies), sum(each.violations for each in tallies)

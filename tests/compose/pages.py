@@ -21,12 +21,12 @@ KEYS = Step(
 DAMAGE = Step(
     "",
     """
-ask() { curl -sf -H "X-API-Key: $KEY" "localhost:8000/api/v1/anomalies?limit=3" >/dev/null; }
-ask
+ask() { curl -sfi -H "X-API-Key: $KEY" "localhost:8000/api/v1/anomalies?limit=3"; }
+until ask | grep "; hit;"; do sleep 0.2; done # the cache was just emptied
 for key in $(docker compose exec redis redis-cli --scan --pattern 'anomalies:*' | tr -d '\\r'); do
     docker compose exec redis redis-cli SETRANGE "$key" 100 damage
 done
-for _ in 1 2 3 4 5 6 7 8; do ask; done
+for _ in 1 2 3 4 5 6 7 8; do ask >/dev/null; done
 """,
 )
 """What a runbook looks for: an entry that was damaged, and met."""

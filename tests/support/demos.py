@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from anomaly_cache.servers.account import Account
 from anomaly_cache.servers.child import Child
 from tests.support.liveness import alive
 from tests.support.processes import clean_environment
@@ -31,15 +32,22 @@ THIS = (sys.executable, "-m", "anomaly_cache")
 
 
 class RunningDemo:
-    """One run of the demo, with its output in a file; of this checkout's, unless `program` is another one."""
+    """One run of the demo, with its output in a file; of this checkout's, and ours, unless others are given."""
 
-    def __init__(self, state: Path, *arguments: str, log: Path, program: Sequence[str | Path] = THIS) -> None:
+    def __init__(
+        self,
+        state: Path,
+        *arguments: str,
+        log: Path,
+        program: Sequence[str | Path] = THIS,
+        account: Account | None = None,
+    ) -> None:
         self.state = state
         command = [*program, "demo", "--state", state, "--rows", "500", *arguments]
         environment = {**clean_environment(), **NONE_OF_ITS_BUSINESS}
         if program is not THIS:
             environment.pop("PYTHONPATH", None)
-        self.child = Child("demo", command, log=log, environment=environment)
+        self.child = Child("demo", command, log=log, environment=environment, account=account)
         self.family: list[psutil.Process] = []
 
     @property
