@@ -19,7 +19,6 @@ from tests.support.demos import READY, RunningDemo, shell
 from tests.support.liveness import alive
 from tests.support.processes import clean_environment
 from tests.support.terminal import CTRL_C, Terminal
-from tests.support.waiting import eventually
 
 MakeDemo = Callable[..., RunningDemo]
 
