@@ -10,6 +10,9 @@ from coherence.clock import Clock, monotonic
 WEIGHT = 0.1
 """Of the latest place's time in the moving average."""
 
+BEAT_SECONDS = 0.25
+"""How often it looks, while it is in use, whether the process itself stood still: by how much too late it is."""
+
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world, not a fault of the program
     """The database cannot answer now. Loads raise it, or what is derived from it, where an older answer would do."""
@@ -41,6 +44,10 @@ class Gate:
         self._measured = -math.inf
         self._latest = clock()
         """When a place was last taken."""
+        self._stood = 0.0
+        """For how many seconds the process has stood still in all: they tell nothing of who holds a place."""
+        self._inside = 0
+        self._beat: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> bool:
@@ -56,7 +63,7 @@ class Gate:
         """
         if not self._waiting:
             return False
-        now = self._clock()
+        now = self._now()
         lately = self._usual if now - self._measured < self._patience else 0.0
         return self._waiting * max(lately, now - self._latest) > self.places * self._patience
 
@@ -65,18 +72,46 @@ class Gate:
         """Hold a place. Raises Overloaded when none came free in time, or none will."""
         if self.hopeless:
             raise Overloaded(retry_after=1)
+        self._watch()
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._patience):
-                await self._free.acquire()
-        except TimeoutError:
-            raise Overloaded(retry_after=1) from None
+            await self._take()
         finally:
             self._waiting -= 1
-        began = self._latest = self._clock()
+        began = self._latest = self._now()
+        self._inside += 1
         try:
             yield
         finally:
-            self._measured = self._clock()
+            self._inside -= 1
+            self._measured = self._now()
             self._usual += (self._measured - began - self._usual) * WEIGHT
             self._free.release()
+
+    async def _take(self) -> None:
+        for last in (False, True):
+            try:
+                async with asyncio.timeout(self._patience) as limit:
+                    await self._free.acquire()
+                    return
+            except TimeoutError:
+                late = asyncio.get_running_loop().time() - (limit.when() or 0.0)
+                # Who stood still himself has not seen the places that came free meanwhile.
+                if last or late < BEAT_SECONDS:
+                    raise Overloaded(retry_after=1) from None
+
+    def _now(self) -> float:
+        return self._clock() - self._stood
+
+    def _watch(self) -> None:
+        if self._beat is None:
+            loop = asyncio.get_running_loop()
+            self._beat = loop.call_later(BEAT_SECONDS, self._look, loop.time() + BEAT_SECONDS)
+
+    def _look(self, due: float) -> None:
+        late = asyncio.get_running_loop().time() - due
+        if late > BEAT_SECONDS:
+            self._stood += late
+        self._beat = None
+        if self._waiting or self._inside:
+            self._watch()

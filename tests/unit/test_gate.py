@@ -1,6 +1,7 @@
 """The bound on how many loads the database gets at once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -157,3 +158,27 @@ async def test_nobody_is_turned_away_at_once_from_places_that_are_held_shortly()
 
     await asyncio.gather(*(visit() for _ in range(1000)))
     assert served == 1000
+
+
+async def test_while_the_process_stands_still_nobody_waits_in_vain() -> None:
+    """SIGSTOP, or a busy machine: who waited is served, and so is who comes; it does not count as a place's time."""
+    gate = Gate(2, patience=2)
+    may_leave = asyncio.Event()
+    served = 0
+
+    async def visit() -> None:
+        nonlocal served
+        async with gate.place():
+            await may_leave.wait()
+            served += 1
+
+    visits = [asyncio.create_task(visit()) for _ in range(9)]
+    await eventually(lambda: gate._waiting == 7)
+    time.sleep(2.6)  # noqa: ASYNC251 - that the event loop stands still is the point
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not gate.hopeless
+    may_leave.set()
+    await asyncio.gather(*visits, visit())
+    assert served == 10
+    assert gate._usual < 0.1
