@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shlex
+import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -64,6 +65,7 @@ class PageShell:
             cwd=self._directory,
             env={**os.environ, "no_proxy": "127.0.0.1", **self._variables},
             limit=2**24,
+            start_new_session=True,
         )
         self._count = 0
         await self._run(f". {shlex.quote(str(STAND_INS))}")
@@ -75,7 +77,7 @@ class PageShell:
                 await self._run("leave")
         finally:
             with suppress(ProcessLookupError):
-                self._process.kill()
+                os.killpg(self._process.pid, signal.SIGKILL)  # what stays in the foreground, too
             await self._process.wait()
 
     async def do(self, step: Step) -> None:
