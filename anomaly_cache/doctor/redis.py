@@ -34,7 +34,7 @@ def _silent(error: RedisUnavailable, user: str) -> Finding:
         case NoPermissionError():
             return failing("redis", f"the user {user} may not ask for INFO", f"redis-cli ACL SETUSER {user} +info")
         case AuthenticationError():
-            remedy = "correct REDIS_PASSWORD, or the user and the password in REDIS_URL"
+            remedy = "correct REDIS_USERNAME and REDIS_PASSWORD, or the user and the password in REDIS_URL"
             return failing("redis", f"does not let {user} in: {error.__cause__}", remedy)
     remedy = "start it, or correct REDIS_URL (or REDIS_HOST and REDIS_PORT)"
     return failing("redis", f"does not answer: {error}", remedy)

@@ -54,22 +54,33 @@ async def rehearse(at: Deployment) -> Rehearsal:
     try:
         async with bounded(at.timeout):
             await connection.connect()  # type: ignore[no-untyped-call] # theirs
-            if error := await _ask(connection, MULTI):
-                return Rehearsal({MULTI: error}, ())
-            refused = {EXEC: error} if (error := await _ask(connection, EXEC)) else {}
+            refused = await _ask(connection, MULTI)
+        if refused:
+            return Rehearsal(refused, ())
+        async with bounded(at.timeout):
+            refused = await _ask(connection, EXEC)
             # Where an EXEC was refused, the transaction may be open still.
-            error = await _ask(connection, MULTI)
-            if error is not None and "nested" not in str(error):
-                return Rehearsal(refused, ())
-            refused |= {need: error for need in needs(at.names) if (error := await _ask(connection, need))}
-            more = [need for need in excesses(at.names) if not await _ask(connection, need)]
-            return Rehearsal(refused, tuple(more))
+            nested = (await _ask(connection, MULTI)).get(MULTI)
+        if nested is not None and "nested" not in str(nested):
+            return Rehearsal(refused, ())
+        async with bounded(at.timeout):
+            refused |= await _ask(connection, *needs(at.names))
+        async with bounded(at.timeout):
+            unknown = excesses(at.names)
+            denied = await _ask(connection, *unknown)
+            return Rehearsal(refused, tuple(need for need in unknown if need not in denied))
     finally:
         await connection.disconnect(nowait=True)
 
 
-async def _ask(connection: AbstractConnection, need: Need) -> ResponseError | None:
-    await connection.send_packed_command(connection.pack_command(*need.words), check_health=False)
+async def _ask(connection: AbstractConnection, *asked: Need) -> dict[Need, ResponseError]:
+    """Return those that are refused, and why."""
+    words = [piece for need in asked for piece in connection.pack_command(*need.words)]
+    await connection.send_packed_command(words, check_health=False)
+    return {need: error for need in asked if (error := await _refusal(connection))}
+
+
+async def _refusal(connection: AbstractConnection) -> ResponseError | None:
     try:
         await connection.read_response()
     except ResponseError as error:
@@ -91,7 +102,7 @@ def rights(rehearsal: Rehearsal, user: str) -> Finding:
         return warning(
             "redis rights",
             f"logs in as {user}, who may do more than is needed: {names} of what is not this system's",
-            f"make a user of its own, as in {DOCUMENTED}, and name it in REDIS_URL",
+            f"make a user of its own, as in {DOCUMENTED}, and set REDIS_USERNAME",
         )
     return ok("redis rights", f"{user} may run what it needs, and no more")
 
@@ -127,7 +138,6 @@ def needs(names: Names) -> tuple[Need, ...]:
         Need(("PUBSUB", "NUMSUB", names.acknowledgements), parts=2),
         Need(("EVAL", "return 0", "0")),
         Need(("EVALSHA", "0" * 40, "0")),
-        Need(("SCRIPT", "LOAD", "return 0"), parts=2),
         Need(("SCAN", "0")),
         Need(("TIME",)),
         Need(("DBSIZE",)),

@@ -36,7 +36,7 @@ class Clinic:
     async def open(self) -> None:
         """Apply sql/, if that was not done, and have the doctor look here."""
         await self.migrate()
-        for name, value in {**self.settings, "API_KEYS": KEYS}.items():
+        for name, value in {**self.settings, "API_KEYS": KEYS, "REDIS_TIMEOUT_MS": "5000"}.items():
             self.patch.setenv(name, value)
 
     async def migrate(self) -> None:
