@@ -36,8 +36,8 @@ CAUSES = {
     ASGI: "uvicorn's own work is nearly all of it; the key, the proof of freshness and the counters come on top",
     PROTOCOL: "what is left is the parser's calls into Python and, at 50 kB, the kernel's writing",
     KNOWN: "a hit's work but for the body's bytes, and a tag to compare",
-    L2: "the long way (routes, parameters), a round trip to Redis, SHA-256 of what it held, zstd's way back",
-    MISS: "beside the read: Redis is asked, the turn taken, the body hashed, compressed and stored; a round trip each",
+    L2: "uvicorn's work for any request, a command to Redis, the entry's checksum and proof; at 50 kB zstd's way back",
+    MISS: "the driver's part of the read alone is more than the aim; Redis is asked, the turn taken, the body stored",
 }
 """What the time goes into, where an aim is missed."""
 
