@@ -375,6 +375,21 @@ async def test_a_lease_is_for_the_namespaces_that_are_watched(key: GenerationKey
     assert (await key.read()).namespaces == frozenset(NAMESPACES)
 
 
+async def test_all_that_a_proof_needs_goes_through_one_connection(redis: Redis, redis_url: str, names: Names) -> None:
+    """Also at once: with two, a failover could have a lease given by another server than was told of the changes."""
+    url = f"{redis_url}{'&' if '?' in redis_url else '?'}client_name={names.generation}"
+    protocol = connect(CoherenceSettings.model_validate({"redis_url": url, "redis_timeout_ms": 10_000}), connections=9)
+    key = GenerationKey(protocol, names, timeout=20.0)
+    asked = [asyncio.create_task(lease(key))]
+    for _ in range(20):
+        await asyncio.sleep(0)  # what was asked is under way
+        asked += [asyncio.create_task(each) for each in (key.time_us(), lease(key))]
+    await asyncio.gather(*asked)
+    ours = [client for client in await redis.client_list() if client["name"] == names.generation]
+    await protocol.aclose()
+    assert len(ours) == 1
+
+
 async def test_no_lease_from_a_server_that_is_another(key: GenerationKey, redis: Redis, names: Names) -> None:
     """A listener that has talked to one server gets no lease from the next, which may have lost what the first knew."""
     server = await key.server_id()
