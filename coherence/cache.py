@@ -98,8 +98,9 @@ class Cache:
         Raises Overloaded when no place came free, whatever `load` raises, and NotCached instead of loading where
         `only_cached` says so.
         """
+        now = self._clock()
         if bypass is None:
-            if not self._view.serves(query.namespace, self._clock()):
+            if not self._view.serves(query.namespace, now):
                 bypass = "no-lease"
             elif at_least > self._view.generation:
                 bypass = "request"
@@ -109,12 +110,11 @@ class Cache:
             return await self._bypass(query, load, bypass)
         kept = self._l1.get(query.key)
         if kept is not None and kept.entry.query == query:
-            now = self._clock()
             left = kept.ends - now
             if left > 0 and kept.entry.ttl - left <= max_age and self._loading.spares(kept):
                 if now >= kept.refresh_at and ttl > 0:
                     self._refresh.begin(kept, load, ttl)
-                return self._hit(kept.entry, "l1", left, kept)
+                return self._hit(kept.entry, "l1", now, left, kept)
         if only_cached:
             return await self._shared(query, max_age)
         return await self._fetch(query, load, ttl, stale=kept is not None, max_age=max_age)
@@ -145,9 +145,10 @@ class Cache:
 
     async def _shared(self, query: Query, max_age: float) -> Answer:
         found, _ = await self._loading.look(query, after=self._loading.time - max_age)
-        if found is None:
+        now = self._clock()
+        if found is None or not self._view.serves(query.namespace, now):
             raise NotCached
-        return self._hit_in_redis(found)
+        return self._hit_in_redis(found, now)
 
     async def _fetch(self, query: Query, load: Load, ttl: float, *, stale: bool, max_age: float) -> Answer:
         namespace = query.namespace
@@ -167,10 +168,11 @@ class Cache:
             # They were content with what was in Redis.
             fetched, joined = await fly(lambda _: False)
         if fetched.layer == "l2":
-            if not self._view.serves(namespace, self._clock()):
+            now = self._clock()
+            if not self._view.serves(namespace, now):
                 # The lease ended between the flight's landing and our turn to go on.
                 return await self._bypass(query, load, "no-lease")
-            return self._hit_in_redis(fetched.entry)
+            return self._hit_in_redis(fetched.entry, now)
         self._observe(Missed(namespace, fetched.stale))
         if joined:
             self._observe(Joined(namespace))
@@ -180,19 +182,21 @@ class Cache:
         entry = fetched.entry
         return Answer(entry.body, entry.etag, "db", forward, stored=fetched.stored, collapsed=joined)
 
-    def _hit(self, entry: Entry, layer: Literal["l1", "l2"], left: float, kept: Kept | None) -> Answer:
+    def _hit(self, entry: Entry, layer: Literal["l1", "l2"], now: float, left: float, kept: Kept | None) -> Answer:
+        # `now` is when it was seen that it may be served: by a later one, a lease that has ended since would have it
+        # given as unproven, whatever the policy.
         namespace = entry.query.namespace
         self._observe(Hit(namespace, layer))
         unproven: Literal["ttl"] | None = None
-        if not self._view.proves(namespace, self._clock()):
+        if not self._view.proves(namespace, now):
             self._observe(Unproven(namespace, unproven := "ttl"))
         elif self._witness is not None:
             self._witness.hit(entry, layer)
         age = entry.ttl - left
         return Answer(entry.body, entry.etag, layer, ttl=left, age=age, kept=kept, unproven=unproven)
 
-    def _hit_in_redis(self, entry: Entry) -> Answer:
-        return self._hit(entry, "l2", max(0.0, self._loading.remaining(entry)), self._kept(entry))
+    def _hit_in_redis(self, entry: Entry, now: float) -> Answer:
+        return self._hit(entry, "l2", now, max(0.0, self._loading.remaining(entry)), self._kept(entry))
 
     def _kept(self, entry: Entry) -> Kept | None:
         kept = self._l1.get(entry.query.key)

@@ -526,3 +526,21 @@ async def test_closing_ends_the_loads_under_way(world: World) -> None:
     await world.cache.close()
     outcomes = await asyncio.gather(*requests, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
+
+
+@pytest.mark.parametrize("reading", range(1, 6))
+async def test_a_process_that_stands_still_while_it_decides_gives_nothing_unproven(world: World, reading: int) -> None:
+    """Whichever look at the clock is the first after the lease's end: an answer is a proven hit, or the database's."""
+    await world.get()
+    looks = 0
+    now = world.clock
+
+    def clock() -> float:
+        nonlocal looks
+        looks += 1
+        return now() + (LEASE if looks >= reading else 0.0)
+
+    world.cache._clock = clock
+    answer = await world.get()
+    assert answer.unproven is None
+    assert answer.layer in ("l1", "db")
