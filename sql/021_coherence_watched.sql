@@ -134,7 +134,9 @@ BEGIN
            md5(concat_ws(' ', r.mark, r.relation::oid, m.marks, (
                SELECT string_agg(a.xmin::text, ' ' ORDER BY a.attnum)
                  FROM pg_catalog.pg_attribute a
-                WHERE a.attrelid = r.relation AND a.attnum > 0))) AS fingerprint
+                WHERE a.attrelid = r.relation AND a.attnum > 0), (
+               SELECT string_agg(concat_ws(' ', y.oid, y.xmin), ' ' ORDER BY y.oid)
+                 FROM pg_catalog.pg_policy y WHERE y.polrelid = r.relation))) AS fingerprint
       FROM root r
       LEFT JOIN problems p USING (schema_name, table_name, namespace)
       LEFT JOIN marks m USING (schema_name, table_name, namespace)
@@ -146,8 +148,8 @@ $$;
 --   problem      why it is not ok, in words; remedy: what to run then, if that is all it takes
 --   relations    how many tables that is, partitions and children included
 --   fingerprint  differs from an earlier one if in between anything happened that no trigger announces: a trigger or
---                its function touched, the table swapped or rewritten, a column altered, a partition come or gone;
---                also if all was put back, save that a partition came and went again
+--                its function touched, the table swapped or rewritten, a column or a policy for its rows altered, a
+--                partition come or gone; also if all was put back, save that a partition or policy came and went again
 -- Whoever may read it needs EXECUTE on coherence.audit() besides.
 CREATE OR REPLACE VIEW coherence.watched AS SELECT * FROM coherence.audit();
 

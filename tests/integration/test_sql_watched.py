@@ -119,6 +119,9 @@ async def test_what_was_undone_between_two_looks_shows(owner: psycopg.AsyncConne
         "ALTER TABLE items RENAME name TO label; ALTER TABLE items RENAME label TO name",
         "TRUNCATE items",
         "VACUUM FULL items",
+        "ALTER TABLE items ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY few ON items USING (id < 5)",
+        "ALTER POLICY few ON items USING (true); ALTER POLICY few ON items USING (id < 5)",
         "SELECT coherence.unwatch('items'); SELECT coherence.watch('items', 'items')",
         "ALTER TABLE items RENAME TO gone; CREATE TABLE items (id integer); SELECT coherence.watch('items', 'items')",
     ):
@@ -127,6 +130,14 @@ async def test_what_was_undone_between_two_looks_shows(owner: psycopg.AsyncConne
         assert row["ok"], statement
         assert row["fingerprint"] not in seen, statement
         seen.add(row["fingerprint"])
+
+
+async def test_a_policy_that_is_gone_shows(owner: psycopg.AsyncConnection) -> None:
+    """Whoever reads the table sees other rows from then on, though none has changed."""
+    await owner.execute("CREATE POLICY few ON items USING (id < 5)")
+    before = (await state(owner))["fingerprint"]
+    await owner.execute("DROP POLICY few ON items")
+    assert (await state(owner))["fingerprint"] != before
 
 
 async def test_a_table_that_is_gone_shows(owner: psycopg.AsyncConnection) -> None:
