@@ -213,7 +213,9 @@ class ServiceSettings(CoherenceSettings):
     @classmethod
     def _holds_keys(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if "api_keys" in info.data and (value is None) == (info.data["api_keys"] is None):
-            raise ValueError("give either API_KEYS or API_KEYS_FILE")
+            raise ValueError(
+                "API_KEYS is not set either" if value is None else "API_KEYS is set, too: give one of them"
+            )
         if value is not None:
             KeyRing.parse(_text_of(value))
         return value

@@ -111,6 +111,9 @@ def test_keys_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         with pytest.raises(SettingsError, match=r"^API_KEYS_FILE: "):
             load(monkeypatch, **variables)
     file.write_text("admin=short")
+    for keys, path, said in (("", "", "is not set either"), (KEYS, str(file), "is set, too")):
+        with pytest.raises(SettingsError, match=rf"^API_KEYS_FILE: API_KEYS {said}"):
+            load(monkeypatch, API_KEYS=keys, API_KEYS_FILE=path)
     with pytest.raises(SettingsError, match=r"^API_KEYS_FILE: entry 1: "):
         load(monkeypatch, API_KEYS="", API_KEYS_FILE=str(file))
 
