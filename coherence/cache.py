@@ -109,7 +109,7 @@ class Cache:
                 raise NotCached
             return await self._bypass(query, load, bypass)
         kept = self._l1.get(query.key)
-        if kept is not None and kept.entry.query == query:
+        if kept is not None and (kept.entry.query is query or kept.entry.query == query):
             left = kept.ends - now
             if left > 0 and kept.entry.ttl - left <= max_age and self._loading.spares(kept):
                 if now >= kept.refresh_at and ttl > 0:
@@ -133,7 +133,8 @@ class Cache:
         if kept is None or now >= kept.refresh_at:
             return None
         # The namespace is in the key: what is kept under this one is of the same.
-        if kept.entry.query.text != query.text:
+        asked = kept.entry.query
+        if asked is not query and asked.text != query.text:
             return None
         if kept.judged != view.generation and not (
             view.unaffected(query, kept.judged, kept.entry.page) and self._loading.spares(kept)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 DRIFT = 0.001
 """Most that the two clocks' rates may differ. NTP slews by at most half of this."""
@@ -15,14 +16,10 @@ Clock = Callable[[], float]
 """A process' own clock, in seconds from an arbitrary start; it never goes back."""
 
 
+monotonic: Clock = time.monotonic
 if hasattr(time, "CLOCK_BOOTTIME"):
-
-    def monotonic() -> float:
-        """Return the process' own clock. It goes on while the machine is suspended, as Redis' clock does."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-else:
-    monotonic = time.monotonic
+    # It goes on while the machine is suspended, as Redis' clock does.
+    monotonic = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
 
 @dataclass(slots=True)

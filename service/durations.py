@@ -23,8 +23,12 @@ class Durations:
         self._buckets[bisect_left(BOUNDS, seconds)] += 1
         self._seconds += seconds
 
-    def hand_over(self) -> None:
-        """Have the series show what was counted since the last time."""
+    def beside(self) -> "Durations":
+        """Return another one of the same series, which counts for itself."""
+        return Durations(self._series)
+
+    def hand_over(self) -> int:
+        """Have the series show what was counted since the last time; return how many that are."""
         counted, self._buckets = self._buckets, [0] * len(self._buckets)
         seconds, self._seconds = self._seconds, 0.0
         # The library has no public way to add many observations at once.
@@ -32,3 +36,4 @@ class Durations:
             if count:
                 bucket.inc(count)
         self._series._sum.inc(seconds)  # noqa: SLF001
+        return sum(counted)

@@ -3,9 +3,11 @@
 import re
 from asyncio import TimerHandle, Transport
 from http import HTTPStatus
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from service.joined import Joined
 from service.problems import Problem, too_slow
 from service.responses import as_lines
 
@@ -25,7 +27,10 @@ class Refused(Exception):  # noqa: N818 - it names what became of the request
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Answers a malformed request with a problem document, and one with an endless head too."""
+    """Answers a malformed request with a problem document, and one with an endless head too.
+
+    Whatever is answered, the head goes out with the body.
+    """
 
     url = b""
 
@@ -70,6 +75,9 @@ class LimitedProtocol(HttpToolsProtocol):
         """The head is there: have the request handled."""
         self.end_head()
         HttpToolsProtocol.on_headers_complete(self)
+        if self.scope["method"] != "HEAD":
+            joined: Any = Joined(self.transport, self.loop)
+            self.cycle.transport = joined
 
     def on_message_complete(self) -> None:
         """The request is there; another may follow."""

@@ -1,4 +1,4 @@
-"""Counting hits for next to nothing: a plain integer, handed to Prometheus when somebody looks."""
+"""Counting hits for next to nothing: plain integers, handed to Prometheus when somebody looks."""
 
 from collections.abc import Iterable
 
@@ -8,22 +8,18 @@ from service.durations import Durations
 
 
 class Tally:
-    """One kind of answer: each adds one to every counter, and its time to the durations."""
+    """One kind of answer: each adds one to every counter, and its time to the series of `durations`."""
 
-    __slots__ = ("_counters", "_durations", "_number")
+    __slots__ = ("_counters", "add", "durations")
 
     def __init__(self, counters: Iterable[Counter], durations: Durations) -> None:
         self._counters = tuple(counters)
-        self._durations = durations
-        self._number = 0
-
-    def add(self, seconds: float) -> None:
-        """Count one that took `seconds`."""
-        self._number += 1
-        self._durations.add(seconds)
+        self.durations = durations.beside()
+        self.add = self.durations.add
+        """Count one that took so many seconds."""
 
     def hand_over(self) -> None:
         """Have the counters show what was counted since the last time."""
-        number, self._number = self._number, 0
+        number = self.durations.hand_over()
         for counter in self._counters:
             counter.inc(number)

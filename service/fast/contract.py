@@ -17,7 +17,7 @@ ATTRIBUTES = {
         "access_log app_state cycle flow headers loop parser pipeline server_state timeout_keep_alive "
         "timeout_keep_alive_task transport"
     ),
-    "RequestResponseCycle": "disconnected keep_alive message_event more_body response_complete",
+    "RequestResponseCycle": "disconnected keep_alive message_event more_body response_complete transport",
     "FlowControl": "write_paused",
     "ServerState": "default_headers total_requests",
 }

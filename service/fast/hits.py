@@ -67,22 +67,25 @@ class Hits:
 
     def read_scope(self, scope: Scope) -> Asking | None:
         """Return what a request asks that an ASGI server has read; see `read`."""
-        method, headers = scope["method"], scope["headers"]
-        if method not in _METHODS or "raw_path" not in scope or scope.get("root_path"):
-            return None
-        raw_path, query_string = scope["raw_path"], scope["query_string"]
-        head = (method, raw_path, query_string, *headers)
+        get, headers = scope.get, scope["headers"]
+        head = (scope["method"], get("raw_path"), scope["query_string"], get("root_path"), *headers)
         try:
             asking = self.heads.get(head)
         except TypeError:
             # A server may give headers as lists, which cannot be looked up.
-            return self.read(target_of(raw_path, query_string), method, headers)
+            return self._read_scope(scope)
         if asking is None:
-            asking = self.read(target_of(raw_path, query_string), method, headers)
+            asking = self._read_scope(scope)
             if asking is not None:
-                size = len(raw_path) + len(query_string) + sum(len(name) + len(value) for name, value in headers)
+                size = sum(map(len, head[1:3])) + sum(len(name) + len(value) for name, value in headers)
                 self.heads.learn(head, size, asking)
         return asking
+
+    def _read_scope(self, scope: Scope) -> Asking | None:
+        method = scope["method"]
+        if method not in _METHODS or "raw_path" not in scope or scope.get("root_path"):
+            return None
+        return self.read(target_of(scope["raw_path"], scope["query_string"]), method, scope["headers"])
 
     def read(self, target: bytes, method: str, headers: Iterable[Header]) -> Asking | None:
         """Return what a GET or HEAD asks, None where it is not to be answered here.

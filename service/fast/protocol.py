@@ -20,16 +20,13 @@ from uvicorn.server import ServerState
 from service.fast.asking import ASKING, Asking
 from service.fast.hits import Hits
 from service.fast.recent import Ready
+from service.joined import send
 from service.protocol import LimitedProtocol
 
 HITS = "anomaly_cache.hits"
 """Where in the lifespan's state the application's Hits stand, if they may be used here."""
 
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
-
-
-LEAST_APART = 4096
-"""Bytes of bodies that are not worth copying, to be sent in one piece with their heads."""
 
 
 class _Answering(RequestResponseCycle):
@@ -80,7 +77,7 @@ class Protocol(LimitedProtocol):
         if ready is None:
             self._parse(data, hits, started)
             return
-        self._write((ready.head(self.server_state.default_headers), ready.body), len(ready.body))
+        send(self.transport, (ready.head(self.server_state.default_headers), ready.body), len(ready.body))
         self._end((ready,), perf_counter() - started)
 
     def on_message_begin(self) -> None:
@@ -129,16 +126,10 @@ class Protocol(LimitedProtocol):
             hits.heads.learn(data, len(data), self._asking)
         default_headers = self.server_state.default_headers
         parts = [part for each in ready for part in (each.head(default_headers), each.body)]
-        self._write(parts, self._ready_bytes)
+        send(self.transport, parts, self._ready_bytes)
         self._ready_bytes = 0
         self.timeout_keep_alive_task = timer
         self._end(ready, perf_counter() - started)
-
-    def _write(self, parts: Sequence[bytes], size: int) -> None:
-        if size > LEAST_APART:
-            self.transport.writelines(parts)
-        else:
-            self.transport.write(b"".join(parts))
 
     def _is_free(self) -> bool:
         # An earlier request may be under way, the client may be slow to read, or the connection about to close.
