@@ -33,7 +33,7 @@ MISS_AIM = 0.35
 """A miss' processor time as a share of that of reading rows and encoding them, at most."""
 
 CAUSES = {
-    ASGI: "uvicorn's own work is nearly all of it; the key, the proof of freshness and the counters come on top",
+    ASGI: "uvicorn's own work is nearly all of it; more header fields, the key, the proof and the counters come on top",
     PROTOCOL: "what is left is the parser's calls into Python and, at 50 kB, the kernel's writing",
     KNOWN: "a hit's work but for the body's bytes, and a tag to compare",
     L2: "uvicorn's work for any request, a command to Redis, the entry's checksum and proof; at 50 kB zstd's way back",

@@ -82,11 +82,13 @@ def test_the_speeds_report_tells_what_was_missed_and_what_could_not_run() -> Non
 
 def test_growth_is_told_where_a_part_failed() -> None:
     """The others have their tables, and say whether they are flat."""
-    entries = [{"entries": 10, "hit": 1.0, "change": 0.5}, {"entries": 100_000, "hit": 2.0, "change": 0.5}]
+    entries = [
+        {"entries": number, "hit": hit, "least": 0.1, "change": 0.5} for number, hit in ((10, 1.0), (100_000, 2.0))
+    ]
     text = growth({"redis_keys": "Could not be run: x", "l1_entries": entries, "subscribers": [], "rows": []})
     assert "Could not be run: x" in text
     assert f"**not flat** {CACHES}, at the end 2.00 times" in text
-    assert "| 100,000 | 2 | 0.5 |" in text
+    assert "| 100,000 | 2 | 0.1 | 0.5 |" in text
 
 
 def test_a_result_of_wrk() -> None:
