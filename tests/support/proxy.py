@@ -9,7 +9,23 @@ from contextlib import suppress
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+from coherence.tasks import end
+
+LAST_TURNS = 10
+"""In so many turns of the event loop a connection that it was accepting has come into being, and gone again."""
 LINGER_RESET = struct.pack("ii", 1, 0)
+
+
+async def last_turns() -> None:
+    """Let what was on its way when a proxy ended come and go, else it is left open when the loop ends."""
+    for _ in range(LAST_TURNS):
+        await asyncio.sleep(0)
+
+
+def stop_listening(listening: socket.socket) -> None:
+    """Take no more connections. An asyncio server's own way leaves one open that it is just accepting."""
+    asyncio.get_running_loop().remove_reader(listening)
+    listening.close()
 
 
 class Proxy:
@@ -32,7 +48,7 @@ class Proxy:
         self.connections = 0
         self.port = 0
         self.ended = False
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
         self._ends: set[_End] = set()
         self._connecting: set[asyncio.Task[None]] = set()
 
@@ -49,10 +65,15 @@ class Proxy:
     async def __aexit__(self, *_: object) -> None:
         self.ended = True
         self._stop_listening()
-        for task in self._connecting:
-            task.cancel()
-        for end in list(self._ends):
-            end.transport.close()
+        await end(*self._connecting)
+        for each in list(self._ends):
+            each.transport.abort()
+        await last_turns()
+
+    @property
+    def listens(self) -> bool:
+        """Whether it takes connections."""
+        return self._listening is not None
 
     def stall(self) -> None:
         """Let nothing through in either direction; connections, new ones too, stay open and silent."""
@@ -79,8 +100,8 @@ class Proxy:
     def resume(self) -> None:
         """Let everything through again, what was held back included."""
         self.flowing, self.largest_answer, self.largest_request = True, None, None
-        for end in list(self._ends):
-            end.flush()
+        for each in list(self._ends):
+            each.flush()
 
     def refuse(self) -> None:
         """Refuse new connections and reset those there are."""
@@ -89,28 +110,28 @@ class Proxy:
 
     async def accept(self) -> None:
         """Take connections (again)."""
-        if self._server is None:
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(self._near_end, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
+        if self._listening is None:
+            self._listening = socket.create_server(("127.0.0.1", self.port))
+            self.port = self._listening.getsockname()[1]
+            await asyncio.get_running_loop().create_server(self._near_end, sock=self._listening)
 
     def reset(self) -> None:
         """Reset every connection there is, as a killed peer or a dying router would."""
-        for end in list(self._ends):
-            end.reset()
+        for each in list(self._ends):
+            each.reset()
 
     def half_open(self) -> None:
         """Reset the servers' ends of the connections that there are; the clients' ends stay open and silent."""
-        for end in list(self._ends):
-            if end.far and end.peer is not None:
-                end.peer.peer = None
-                end.peer = None
-                end.reset()
+        for each in list(self._ends):
+            if each.far and each.peer is not None:
+                each.peer.peer = None
+                each.peer = None
+                each.reset()
 
     def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listening is not None:
+            stop_listening(self._listening)
+            self._listening = None
 
     def _near_end(self) -> "_End":
         self.connections += 1
@@ -153,8 +174,8 @@ class _End(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._ends.add(self)
-        if self._proxy.ended:
-            transport.abort()  # it was on its way when the proxy ended
+        if self._proxy.ended or not (self.far or self._proxy.listens):
+            transport.abort()  # it was on its way when the proxy ended, or refused any more
 
     def data_received(self, data: bytes) -> None:
         sent = self._proxy.forge(data) if self.far else data

@@ -1,6 +1,7 @@
 """A proxy that speaks Redis' protocol, and so can meddle with single commands, answers and pushed messages."""
 
 import asyncio
+import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from coherence.tasks import end
+from tests.support.proxy import last_turns, stop_listening
 from tests.support.resp import Frames, words
 
 _READ_BYTES = 65536
@@ -71,7 +73,7 @@ class RedisProxy:
         self.meddling = Meddling()
         self.port = 0
         self.accepted = 0
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
         self._links: dict[_Link, asyncio.Task[None]] = {}
 
     @property
@@ -81,15 +83,18 @@ class RedisProxy:
         return urlunsplit(self._parts._replace(netloc=f"{credentials}{at}127.0.0.1:{self.port}"))
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        await asyncio.start_server(self._accept, sock=self._listening)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        self._server = None
+        assert self._listening is not None
+        stop_listening(self._listening)
+        self._listening = None
+        await last_turns()
         await end(*self._links.values())
+        await last_turns()
 
     def subscribers(self) -> frozenset[int]:
         """Return the connections that have subscribed."""
@@ -107,7 +112,7 @@ class RedisProxy:
         assert task is not None
         self._links[link] = task
         try:
-            if self._server is not None:  # else it was on its way when the proxy ended
+            if self._listening is not None:  # else it was on its way when the proxy ended
                 with suppress(OSError, asyncio.CancelledError):
                     await link.serve(reader, writer)
         finally:
