@@ -89,14 +89,14 @@ class Gate:
             self._free.release()
 
     async def _take(self) -> None:
-        for last in (False, True):
+        # Who stood still himself has not seen the places that came free meanwhile: he looks for them a moment longer.
+        for patience, last in ((self._patience, False), (BEAT_SECONDS, True)):
             try:
-                async with asyncio.timeout(self._patience) as limit:
+                async with asyncio.timeout(patience) as limit:
                     await self._free.acquire()
                     return
             except TimeoutError:
                 late = asyncio.get_running_loop().time() - (limit.when() or 0.0)
-                # Who stood still himself has not seen the places that came free meanwhile.
                 if last or late < BEAT_SECONDS:
                     raise Overloaded(retry_after=1) from None
 
