@@ -1,7 +1,7 @@
 """The head of an answer and its body, sent in one piece: one call of the kernel instead of two, one packet less."""
 
 from asyncio import AbstractEventLoop, Transport
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 LEAST_APART = 4096
@@ -19,14 +19,16 @@ def send(transport: Transport, parts: Sequence[bytes], size: int) -> None:
 class Joined:
     """Stands for the transport where uvicorn writes one answer: the first write, its head, waits for the second.
 
-    It waits no longer than until the event loop's next turn: an application may take its time with the body.
+    It waits no longer than until the event loop's next turn: an application may take its time with the body. `close`
+    is called for the end of the connection, when the answer is written.
     """
 
-    __slots__ = ("_head", "_loop", "_transport")
+    __slots__ = ("_close", "_head", "_loop", "_transport")
 
-    def __init__(self, transport: Transport, loop: AbstractEventLoop) -> None:
+    def __init__(self, transport: Transport, loop: AbstractEventLoop, close: Callable[[], None]) -> None:
         self._transport = transport
         self._loop = loop
+        self._close = close
         self._head: bytes | None = None
         """What waits; empty once it is sent."""
 
@@ -45,7 +47,7 @@ class Joined:
     def close(self) -> None:
         """Close the connection when all is sent."""
         self._send_head()
-        self._transport.close()
+        self._close()
 
     def __getattr__(self, name: str) -> Any:
         """Be the transport in all else."""

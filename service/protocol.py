@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.joined import Joined
+from service.lingering import linger
 from service.problems import Problem, too_slow
 from service.responses import as_lines
 
@@ -76,7 +77,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.end_head()
         HttpToolsProtocol.on_headers_complete(self)
         if self.scope["method"] != "HEAD":
-            joined: Any = Joined(self.transport, self.loop)
+            joined: Any = Joined(self.transport, self.loop, self._leave)
             self.cycle.transport = joined
 
     def on_message_complete(self) -> None:
@@ -122,7 +123,14 @@ class LimitedProtocol(HttpToolsProtocol):
         # The method is this request's once there is a URL.
         bodiless = self.url and self.parser.get_method() == b"HEAD"
         self.transport.write(head if bodiless else head + body)
-        self.transport.close()
+        linger(self, self.transport, self.loop)
+
+    def _leave(self) -> None:
+        """The answer is written, and the last on its connection."""
+        if self._in_head:
+            self.transport.close()
+        else:
+            linger(self, self.transport, self.loop)
 
     def _await_head(self) -> None:
         """Wait for the rest of a head, if it is not too large already."""

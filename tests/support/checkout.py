@@ -9,7 +9,20 @@ import pytest
 
 from tests.support.compose_file import ROOT
 
-OURS = ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "COLUMNS", "LINES")
+OURS = (
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MAKEOVERRIDES",
+    "MFLAGS",
+    "ARGS",
+    "MINUTES",
+    "TIMES",
+    "WORKERS",
+    "COLUMNS",
+    "LINES",
+)
 
 
 def clean_copy(into: Path) -> Path:

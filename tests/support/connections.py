@@ -58,6 +58,10 @@ class Wire(asyncio.Transport):
         """Go on."""
         self.reading = True
 
+    def can_write_eof(self) -> bool:
+        """Be like TLS: an end is that of both directions."""
+        return False
+
     def close(self) -> None:
         """End when all has been sent."""
         self.closing = True

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+import pytest
+
 from tests.support.waiting import eventually
 
 CTRL_C = b"\x03"
@@ -77,7 +79,8 @@ class Terminal:
         def look() -> bool:
             ended = self._process.poll() is not None
             found = holds(self.said)
-            assert found or not ended, f"ended with {self._process.returncode}:\n{self.said[-2000:]}"
+            if ended and not found:
+                pytest.fail(f"ended with {self._process.returncode}:\n{self.said[-2000:]}")
             return found
 
         await eventually(look, within=within)
