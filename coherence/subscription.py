@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
 
 from coherence.redis_client import bounded
 
@@ -38,7 +39,11 @@ class Subscription:
         """Return the next message, however long that takes to come."""
         assert self._connection is not None  # noqa: S101 - it is open
         async with bounded(None):
-            return Message(*await self._connection.read_response(timeout=math.inf))
+            match await self._connection.read_response(timeout=math.inf):
+                case [bytes(kind), bytes(channel), bytes() | int() as data]:
+                    return Message(kind, channel, data)
+                case other:
+                    raise RedisError(f"no message of a subscription: {other!r:.80}")
 
     async def close(self) -> None:
         """Hear no more."""

@@ -123,7 +123,11 @@ class LimitedProtocol(HttpToolsProtocol):
         # The method is this request's once there is a URL.
         bodiless = self.url and self.parser.get_method() == b"HEAD"
         self.transport.write(head if bodiless else head + body)
-        linger(self, self.transport, self.loop)
+        if self._is_answering():
+            # What answers the request before this one would write after the end.
+            self.transport.close()
+        else:
+            linger(self, self.transport, self.loop)
 
     def _leave(self) -> None:
         """The answer is written, and the last on its connection."""
@@ -131,6 +135,9 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             linger(self, self.transport, self.loop)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr] # at first it is
 
     def _await_head(self) -> None:
         """Wait for the rest of a head, if it is not too large already."""
@@ -142,7 +149,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._late = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def _head_is_late(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr] # at first it is
+        if self._is_answering():
             # While an earlier request is answered, it may be we who do not read.
             self._late = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
         elif not self.transport.is_closing():
