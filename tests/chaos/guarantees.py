@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.fleet import BOUND
 from tests.chaos.report import SOAK, read_reports
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,9 @@ def measured(reports: Sequence[Mapping[str, Any]]) -> str:
     """Return what a scenario's runs found, as the last cell of its line."""
     reads, violations = sum(each["reads"] for each in reports), sum(each["violations"] for each in reports)
     worst = max(each["worst"] for each in reports)
-    found = f"{violations} of {reads:,}; {worst:.2f} s" if reads else ""
+    [bound] = {each["bound"] for each in reports}
+    longer = "" if bound == BOUND else f" (B = {bound:g} s)"
+    found = f"{violations} of {reads:,}; {worst:.2f} s{longer}" if reads else ""
     figures: dict[str, float] = {}
     for name, value in (item for each in reports for item in each["figures"].items()):
         figures[name] = max(value, figures.get(name, value))

@@ -31,6 +31,8 @@ from tests.support.waiting import eventually
 BOUND = 2.0
 """Seconds; longer than elsewhere, for everything has to be cached before each change."""
 
+ATTEMPTS = 5
+
 
 async def ready(trial: Trial) -> None:
     """All is cached, and nothing that happened before will drop it: what does is the change to come."""
@@ -159,17 +161,32 @@ async def test_what_changes_nothing_drops_nothing(make_fleet: MakeFleet, run: Ru
     fleet = await make_fleet(bound=5.0)
     async with run(fleet) as trial, await fleet.connect() as connection:
         await trial.writer.pause()
-        await ready(trial)
-        heard = await notifications(fleet)
-        trial.phase = "no change"
-        for statement in NO_CHANGES:
-            await connection.execute(statement.encode())
-        await trial.answers(20)
-        # What is announced at last comes after all that was announced before.
-        await fleet.sql("SELECT coherence.invalidate('transactions')")
-        await eventually(lambda: fleet.listener_metric("listener_invalidations_total", namespace="transactions"), 20)
-        assert await notifications(fleet) == heard
-        assert {layer for _, layer in trial.oracle.tallies["no change"].layers} <= {"l1", "no-lease"}
+        for attempt in range(1, ATTEMPTS + 1):
+            await ready(trial)
+            heard = await notifications(fleet)
+            trial.phase = f"no change, {attempt}"
+            for statement in NO_CHANGES:
+                await connection.execute(statement.encode())
+            await trial.answers(20)
+            # What is announced at last comes after all that was announced before.
+            before = await last_announced(fleet)
+            await fleet.sql("SELECT coherence.invalidate('transactions')")
+            await eventually(partial(more_announced, fleet, before), 20)
+            assert await notifications(fleet) == heard
+            # A machine that is too busy to hear Redis in time drops what it has, which is another matter.
+            if kept := {layer for _, layer in trial.oracle.tallies[trial.phase].layers} == {"l1"}:
+                break
+        assert kept
+
+
+async def last_announced(fleet: Fleet) -> float:
+    """Return how many invalidations of transactions the listener has made."""
+    return await fleet.listener_metric("listener_invalidations_total", namespace="transactions")
+
+
+async def more_announced(fleet: Fleet, before: float) -> bool:
+    """Tell whether it has made another one."""
+    return await last_announced(fleet) > before
 
 
 async def notifications(fleet: Fleet) -> float:

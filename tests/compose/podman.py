@@ -25,6 +25,7 @@ PACKAGES = (
 PROGRAMS = ("podman", "runc", "debootstrap", "iptables", "dnsmasq", "/usr/lib/cni/bridge", "/usr/lib/cni/dnsname")
 RUN = Path("/run/anomaly-cache-try")
 HEALTHY_SECONDS = 90.0
+RETRIES = 3
 
 # runc and these limits run on more kernels than the defaults; systemd is not there to run anything for us. The older
 # network stack's DNS server is dnsmasq: netavark's own may stop answering when a container ends.
@@ -126,14 +127,19 @@ class Podman(Engine):
                 return self.run_once(service, profile=service)
             case ["exec", *others]:
                 return self.compose("exec", "-T", *others).stdout
+            case ["logs", *services]:
+                # podman-compose knows as many containers of a service as compose.yaml says, and not those of --scale.
+                containers = [container for service in services for container in self._all_containers(service)]
+                said = [self.call("logs", container) for container in containers]
+                return "".join(done.stdout + done.stderr for done in said)
             case others:
                 done = self.compose(*others)
                 return done.stdout + done.stderr
         return ""
 
     def healthy(self, container: str) -> bool:
-        """Run the container's own check once."""
-        return self.call("healthcheck", "run", container, check=False).returncode == 0
+        """Run the container's own check, again where it fails: compose.yaml allows each some retries."""
+        return any(self.call("healthcheck", "run", container, check=False).returncode == 0 for _ in range(RETRIES))
 
     def down(self) -> None:
         """Remove everything but the stand-ins and the layers of today's builds, which make the next try faster."""

@@ -3,7 +3,7 @@
 from tests.chaos.guarantees import COLUMNS, PAGE, lines_of, measured, refreshed, scenarios
 from tests.chaos.report import SOAK
 
-REPORT = {"reads": 1200, "violations": 0, "worst": 0.4321, "figures": {}}
+REPORT = {"reads": 1200, "violations": 0, "worst": 0.4321, "bound": 1.0, "figures": {}}
 
 
 def test_each_scenario_has_its_line() -> None:
@@ -44,3 +44,4 @@ def test_what_was_measured_replaces_what_is_there() -> None:
     )
     assert refreshed(refreshed(page, reports), reports) == refreshed(page, reports)
     assert measured([REPORT]) == "0 of 1,200; 0.43 s"
+    assert measured([REPORT | {"bound": 2.5}]) == "0 of 1,200; 0.43 s (B = 2.5 s)"
