@@ -12,9 +12,11 @@ import sys
 import termios
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from io import FileIO
 from itertools import count
 
+import psycopg
 import pytest
 
 from anomaly_cache.doctor.command import examine
@@ -31,6 +33,10 @@ from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
 COLUMNS = 40
+LOCKS = "pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+TAKE_LOCK = f"SELECT pg_advisory_lock(classid::bigint << 32 | objid::bigint) FROM {LOCKS}"  # noqa: S608 - constants
+WAITERS = f"SELECT FROM {LOCKS} AND NOT granted"
+END_HOLDER = f"SELECT pg_terminate_backend(pid) FROM {LOCKS} AND granted"  # noqa: S608 - constants
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -89,6 +95,7 @@ async def test_a_deployment(system: System, clinic: Clinic) -> None:
     await _is_sound(system, clinic)
     await _loses_its_triggers(system, clinic)
     await _has_strange_processes(system, clinic)
+    await _loses_its_lock(clinic)
     await _loses_its_listeners(system, clinic)
     for replica in system.replicas[:2]:
         await replica.stop()
@@ -158,6 +165,22 @@ async def _has_strange_processes(system: System, clinic: Clinic) -> None:
     await clinic.finds("versions", Level.WARNING, "processes of 0.0.9", "install the same everywhere")
     await system.redis.delete(Names().process("old"))
     await clinic.heals("versions")
+
+
+async def _loses_its_lock(clinic: Clinic) -> None:
+    """Somebody else's session holds what tells which of the listeners is the active one."""
+    connect = partial(psycopg.AsyncConnection.connect, clinic.postgres.url, autocommit=True)
+    async with await connect() as thief, await connect() as observer:
+        taking = asyncio.create_task(thief.execute(TAKE_LOCK))
+
+        async def waits() -> bool:
+            return (await observer.execute(WAITERS)).rowcount == 1
+
+        await eventually(waits)
+        await observer.execute(END_HOLDER)
+        await taking
+        await clinic.finds("listeners", Level.FAILING, "none is active, 2 on standby", "see who holds their lock")
+    await clinic.heals("listeners")
 
 
 async def _loses_its_listeners(system: System, clinic: Clinic) -> None:
