@@ -66,7 +66,9 @@ def soaked(reports: Sequence[Mapping[str, Any]]) -> str:
             worst[fault] = max(seconds, worst.get(fault, 0.0))
     shares = ", ".join(f"{100 * count / reads:.1f} % from {layer}" for layer, count in sorted(hits.items()))
     rows = [f"| {fault} | {times[fault] or ''} | {seconds:.2f} |" for fault, seconds in sorted(worst.items())]
-    head = f"{minutes:g} minutes, {times.total():,} faults, {reads:,} answers: {shares}, the others from Postgres."
+    runs = "One run" if len(reports) == 1 else f"{len(reports)} runs"
+    answers = f"{reads:,} answers: {shares}, the others from Postgres"
+    head = f"{runs}, {minutes:g} minutes, {times.total():,} faults, {answers}."
     return "\n".join([head, "", "| while | times | worst, s |", "|---|---:|---:|", *rows, ""])
 
 

@@ -27,7 +27,7 @@ def test_soaks_are_summed_up() -> None:
     text = refreshed(page, {SOAK: [soak, soak | {"worst_by_phase": {"API paused": 0.5}}]})
     assert text == (
         "before\n<!-- soak -->\n"
-        "3 minutes, 4 faults, 2,000 answers: 80.0 % from l1, 9.0 % from l2, the others from Postgres.\n\n"
+        "2 runs, 3 minutes, 4 faults, 2,000 answers: 80.0 % from l1, 9.0 % from l2, the others from Postgres.\n\n"
         "| while | times | worst, s |\n|---|---:|---:|\n| API paused | 4 | 0.50 |\n| quiet |  | 0.01 |\n"
         "<!-- end of soak -->\nafter\n"
     )
