@@ -132,6 +132,9 @@ class Podman(Engine):
                 containers = [container for service in services for container in self._all_containers(service)]
                 said = [self.call("logs", container) for container in containers]
                 return "".join(done.stdout + done.stderr for done in said)
+            case ["ps", service]:
+                # podman-compose's lists them all, or none.
+                return "\n".join(self.containers(service))
             case others:
                 done = self.compose(*others)
                 return done.stdout + done.stderr
