@@ -11,12 +11,14 @@ from service.protocol import LimitedProtocol
 
 
 async def exchange(request: bytes) -> tuple[bytes, list[BaseException]]:
-    """Send bytes to an application that answers late; return what comes back, and what writing the answer raised."""
+    """Send bytes to an application; return what comes back, and what writing the answer raised.
+
+    They come in one piece, and it begins when all of that has been parsed.
+    """
     raised: list[BaseException] = []
     answered = asyncio.Event()
 
     async def application(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await asyncio.sleep(0.05)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
             await send({"type": "http.response.body", "body": b"late"})
