@@ -24,8 +24,8 @@ WIDEST = max(map(len, COLUMNS))
 def replicas(*, as_json: bool) -> None:
     """List every API process and listener: its view, hit rate, own cache, and how late changes reach it.
 
-    Each process says so in Redis once a second; one that has said nothing for five seconds is not listed. `lag` is how
-    long the latest change took from Redis to the process.
+    Each process says so in Redis once a second; one that was stopped, or has said nothing for five seconds, is not
+    listed. `lag` is how long the latest change took from Redis to the process.
 
     \b
     Settings (environment or .env), as the API and the listener have them:

@@ -1,5 +1,7 @@
 """Which processes there are: each says so in Redis every second, under a TTL, so that there is no registry to tidy.
 
+Who is stopped takes it back; who is killed is gone when the TTL has ended.
+
 What is said is for people's eyes; nothing that the cache promises relies on it.
 """
 
@@ -9,13 +11,14 @@ from typing import Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from coherence.keys import Names
 from coherence.redis_client import RedisUnavailable, bounded
 
 INTERVAL_SECONDS = 1.0
 TTL_SECONDS = 5.0
-"""How long a process that says nothing more still counts as there."""
+"""How long a process that says nothing more, and did not say that it ends, still counts as there."""
 
 INDEX_TTL_SECONDS = 3600
 MOST_PROCESSES = 2000
@@ -100,22 +103,34 @@ class Announcer:
         self._failed = failed
 
     async def run(self) -> NoReturn:
-        """Say so every second, until cancelled."""
-        while True:
-            try:
-                await self._announce(self._describe())
-            except RedisUnavailable as error:
-                self._failed(str(error))
-            await asyncio.sleep(INTERVAL_SECONDS)
+        """Say so every second, until cancelled; take it back then."""
+        try:
+            while True:
+                await self._send(self._announcement(self._describe()))
+                await asyncio.sleep(INTERVAL_SECONDS)
+        finally:
+            await self._send(self._withdrawal(self._describe().process))
 
-    async def _announce(self, presence: Presence) -> None:
+    async def _send(self, commands: Pipeline) -> None:
+        try:
+            async with bounded(self._timeout):
+                await commands.execute()
+        except RedisUnavailable as error:
+            self._failed(str(error))
+
+    def _announcement(self, presence: Presence) -> Pipeline:
         pipeline = self._redis.pipeline(transaction=False)
         key = self._names.process(presence.process)
         pipeline.set(key, presence.model_dump_json(), px=round(TTL_SECONDS * 1000))
         pipeline.sadd(self._names.processes, presence.process)
         pipeline.expire(self._names.processes, INDEX_TTL_SECONDS)
-        async with bounded(self._timeout):
-            await pipeline.execute()
+        return pipeline
+
+    def _withdrawal(self, process: str) -> Pipeline:
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.unlink(self._names.process(process))
+        pipeline.srem(self._names.processes, process)
+        return pipeline
 
 
 async def present(redis: Redis, names: Names, timeout: float) -> list[Presence]:

@@ -56,6 +56,23 @@ async def test_replicas_lists_who_is_there_and_forgets_who_is_not(own_system: Sy
     await eventually(gone, every=0.2)
 
 
+async def test_who_was_stopped_is_not_listed(own_system: System) -> None:
+    """SIGTERM is the end of it: nobody who restarts the fleet looks at processes that have gone."""
+    stopped = [own_system.replicas[1], await own_system.start_listener()]
+
+    async def pids() -> set[int]:
+        _, out, _ = await command(own_system, "replicas", "--json")
+        return {each["pid"] for each in json.loads(out)}
+
+    async def all_there() -> bool:
+        return await pids() >= {program.pid for program in stopped}
+
+    await eventually(all_there, every=0.2)
+    for program in stopped:
+        await program.stop()
+        assert program.pid not in await pids()
+
+
 async def test_replicas_without_redis_or_processes(system: System) -> None:
     """Each is said in a line, with exit code 1."""
     code, _, err = await command(system, "replicas", REDIS_URL="redis://127.0.0.1:1/0")

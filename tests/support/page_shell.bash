@@ -8,6 +8,18 @@ wrong() {
     return 64
 }
 
+# FILE: run it, and go on where a command of it fails; its exit code is printed then.
+survive() {
+    local failed=
+    set +e
+    trap 'failed=${failed:-$?}' ERR
+    # shellcheck disable=SC1090 # a script of the page
+    . "$1"
+    trap - ERR
+    set -e
+    [ -z "$failed" ] || printf '\037%s' "$failed"
+}
+
 # There is such a target.
 make() {
     command make --dry-run "$@" >/dev/null

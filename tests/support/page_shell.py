@@ -20,6 +20,7 @@ STAND_INS = Path(__file__).with_suffix(".bash")
 STEP_SECONDS = 60.0
 MOST_SHOWN = 2000
 _END = b"\x1e"
+_FAILED = "\x1f"
 
 
 def linked_checkout(directory: Path, demo: Path | None = None) -> Path:
@@ -86,20 +87,17 @@ class PageShell:
         What only asks is asked again until it does: a page tells what comes to pass, a busy machine decides when.
         """
         script = self._here(step.script)
-        try:
-            said = await self._run(script)
-        except AssertionError as error:
-            raise AssertionError(f"{step.where}: {error}") from None
 
         async def shown() -> bool:
-            nonlocal said
-            if step.differs(said) and step.asks_only:
-                said = await self._run(script)
+            said = await self._run(script, may_fail=step.asks_only)
             missing = step.differs(said)
-            assert not missing, f"{step.where}: the page shows\n{missing}\nwhich is missing in\n{said}\nof\n{script}"
+            assert not missing, f"the page shows\n{missing}\nwhich is missing in\n{said}\nof\n{script}"
             return True
 
-        await eventually(shown, within=20 if step.asks_only else 0, every=0.1)
+        try:
+            await (eventually(shown, every=0.1) if step.asks_only else shown())
+        except AssertionError as error:
+            raise AssertionError(f"{step.where}: {error}") from None
 
     def _here(self, script: str) -> str:
         """Put in the ports that things have here."""
@@ -111,14 +109,16 @@ class PageShell:
             script,
         )
 
-    async def _run(self, script: str) -> str:
+    async def _run(self, script: str, *, may_fail: bool = False) -> str:
+        """Run a script in the shell and return what it prints; one that fails ends the shell, unless it may."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._count += 1
         file = self._directory / f".step-{self._count}.sh"
         # As late as can be: what is free now may be taken in a minute.
         file.write_text(f"FREE_PORT_1={free_port()} FREE_PORT_2={free_port()}\n{script}")
-        self._process.stdin.write(f". ./{file.name} </dev/null\nprintf '\\036'\n".encode())
+        run = f"{'survive ' if may_fail else '. '}./{file.name} </dev/null; printf '\\036'\n"
+        self._process.stdin.write(run.encode())
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._patience):
@@ -129,4 +129,6 @@ class PageShell:
             raise AssertionError(f"exit code {code} of\n{script}\nwhich printed\n{end}") from None
         except TimeoutError:
             raise AssertionError(f"still runs after {time.monotonic() - began:.0f} s:\n{script}") from None
-        return said.removesuffix(_END).decode()
+        printed, failed, status = said.removesuffix(_END).decode().partition(_FAILED)
+        assert not failed, f"exit code {status} of\n{script}\nwhich printed\n{printed}"
+        return printed

@@ -14,7 +14,7 @@ from tests.support.steps import ELSEWHERE, Step, UnknownBlockError, name_of, ste
 from tests.unit.test_docs_features import TESTS, found_in
 
 SAID = 'HTTP/1.1 200 OK\r\ndate: today\r\netag: "a1"\r\n\r\n{"a": 1, "b": [2]}'
-HELPERS = {"wrong", "service", "stays", "leave"}
+HELPERS = {"wrong", "service", "stays", "leave", "survive"}
 
 
 @pytest.mark.parametrize("answer", ["", "HTTP/1.1 200 OK\n", 'HTTP/1.1 200 OK\netag: "…"\n\n{"a": …, "b": […]}\n'])
@@ -29,14 +29,18 @@ def test_an_answer_that_differs_is_found(answer: str) -> None:
     assert Step("here", "true", answer).differs(SAID) != ""
 
 
-@pytest.mark.parametrize("script", ["curl -s $API", "ID=$(curl -s $API | cut -c 1)\ncurl -s \\\n  $API | grep x"])
+@pytest.mark.parametrize(
+    "script",
+    ["curl -s $API", "ID=$(curl -s $API | cut -c 1)\ncurl -s \\\n  $API | grep x", "anomaly-cache replicas --json\n"],
+)
 def test_what_only_asks_may_be_asked_again(script: str) -> None:
-    """Plain requests change nothing."""
+    """Plain requests change nothing, nor do an operator's questions."""
     assert Step("here", script).asks_only
 
 
 @pytest.mark.parametrize(
-    "script", ["curl -X PUT $API", "curl -s \\\n -d '{}' $API", "psql -c 'UPDATE x'", "curl a\nrm b"]
+    "script",
+    ["curl -X PUT $API", "curl -s \\\n -d '{}' $API", "psql -c 'UPDATE x'", "curl a\nrm b", "anomaly-cache seed"],
 )
 def test_what_changes_something_is_done_once(script: str) -> None:
     """Other methods, and other commands."""
