@@ -20,6 +20,7 @@ from bench.speed.report import AIMS, CAUSES, PROTOCOL, charts, render
 from bench.speed.rounds import record
 from bench.speed.summary import failures, lines, ratio
 from tests.support.documents import DOCS
+from tests.support.tools import tool
 
 SENT = Sent(requests=1000, seconds=2.0, bytes=1, errors=0, p50=10, p99=20, p999=30)
 
@@ -169,12 +170,9 @@ async def echo() -> AsyncIterator[int]:
 
 @pytest.mark.parametrize("by", ["wrk", "python"])
 async def test_a_load_counts_answers_and_is_refused_where_one_is_not_well(echo: int, by: str) -> None:
-    """By wrk where there is one, and by our own client."""
+    """By wrk, and by our own client."""
     loader = Loader(2)
-    if by == "python":
-        loader.wrk = None
-    elif loader.wrk is None:
-        pytest.skip("wrk is not installed")
+    loader.wrk = tool("wrk") if by == "wrk" else None
     sent = await loader.load(echo, [Request("/{n}", {"X-Key": "k"})], 1)
     assert sent.requests > 10
     assert 0 < sent.p50 <= sent.p99 <= sent.p999
